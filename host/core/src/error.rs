@@ -181,8 +181,12 @@ impl CallError {
             | Self::GuestTrap { .. }
             | Self::LimitExceeded { .. }
             | Self::Conflict { .. }
-            | Self::App { rolled_back: true, .. } => Outcome::NoEffect,
-            Self::App { rolled_back: false, .. } => Outcome::Committed,
+            | Self::App {
+                rolled_back: true, ..
+            } => Outcome::NoEffect,
+            Self::App {
+                rolled_back: false, ..
+            } => Outcome::Committed,
             Self::Timeout { started: true, .. } | Self::UnknownOutcome { .. } => Outcome::Unknown,
         }
     }
@@ -219,7 +223,10 @@ impl CallError {
             Self::NotFound { .. } => 404,
             Self::Invalid { .. } => 422,
             Self::GuestTrap { .. } => 500,
-            Self::LimitExceeded { limit: LimitName::Arguments, .. } => 413,
+            Self::LimitExceeded {
+                limit: LimitName::Arguments,
+                ..
+            } => 413,
             Self::LimitExceeded { .. } => 507,
             Self::Conflict { .. } => 409,
             Self::Unavailable { .. } => 503,
@@ -241,7 +248,9 @@ impl fmt::Display for CallError {
             | Self::Conflict { detail }
             | Self::Unavailable { detail }
             | Self::UnknownOutcome { detail } => f.write_str(detail),
-            Self::LimitExceeded { limit, detail } => write!(f, "limit '{}' exceeded: {detail}", limit.key()),
+            Self::LimitExceeded { limit, detail } => {
+                write!(f, "limit '{}' exceeded: {detail}", limit.key())
+            }
             Self::Invalid { pointer, detail } if pointer.is_empty() => f.write_str(detail),
             Self::Invalid { pointer, detail } => write!(f, "{pointer}: {detail}"),
             Self::Deadlock { cycle } => {
@@ -278,7 +287,13 @@ pub struct Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self { error, grain: None, method: None, revision: None, chain: Vec::new() }
+        Self {
+            error,
+            grain: None,
+            method: None,
+            revision: None,
+            chain: Vec::new(),
+        }
     }
 }
 

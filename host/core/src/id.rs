@@ -65,7 +65,9 @@ impl KindName {
         if text.is_empty() || Self::BYTES_MAX < text.len() {
             return Err(IdError::KindLength { actual: text.len() });
         }
-        let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let fits = text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !fits || !text.as_bytes()[0].is_ascii_lowercase() {
             return Err(IdError::KindCharacter { text: text.into() });
         }
@@ -127,7 +129,10 @@ impl GrainId {
         let Some((kind, key)) = text.split_once('/') else {
             return Err(IdError::NoSlash { text: text.into() });
         };
-        Ok(Self { kind: KindName::parse(kind)?, key: Key::parse(key)? })
+        Ok(Self {
+            kind: KindName::parse(kind)?,
+            key: Key::parse(key)?,
+        })
     }
 }
 
@@ -159,7 +164,10 @@ impl Time {
     /// The moment `duration` later; the end of time where that overflows.
     #[must_use]
     pub fn after(self, duration: core::time::Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// How long from `earlier` until this moment; zero if that lies ahead.
@@ -258,7 +266,9 @@ fn parse_call(text: &str) -> Result<CallId, IdError> {
     if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(IdError::Call);
     }
-    u128::from_str_radix(text, 16).map(CallId).map_err(|_| IdError::Call)
+    u128::from_str_radix(text, 16)
+        .map(CallId)
+        .map_err(|_| IdError::Call)
 }
 
 #[cfg(test)]
@@ -270,18 +280,39 @@ mod tests {
     #[test]
     fn a_grain_id_keeps_every_slash_after_the_first() {
         let grain = GrainId::parse("file/a/b c/ü").unwrap();
-        assert_eq!((grain.kind.as_str(), grain.key.as_str()), ("file", "a/b c/ü"));
+        assert_eq!(
+            (grain.kind.as_str(), grain.key.as_str()),
+            ("file", "a/b c/ü")
+        );
         assert_eq!(grain.to_string(), "file/a/b c/ü");
     }
 
     #[test]
     fn each_rule_has_its_error() {
-        assert_eq!(GrainId::parse("cart"), Err(IdError::NoSlash { text: "cart".into() }));
+        assert_eq!(
+            GrainId::parse("cart"),
+            Err(IdError::NoSlash {
+                text: "cart".into()
+            })
+        );
         assert_eq!(GrainId::parse("/7"), Err(IdError::KindLength { actual: 0 }));
-        assert_eq!(GrainId::parse("Cart/7"), Err(IdError::KindCharacter { text: "Cart".into() }));
-        assert_eq!(GrainId::parse("7cart/7"), Err(IdError::KindCharacter { text: "7cart".into() }));
+        assert_eq!(
+            GrainId::parse("Cart/7"),
+            Err(IdError::KindCharacter {
+                text: "Cart".into()
+            })
+        );
+        assert_eq!(
+            GrainId::parse("7cart/7"),
+            Err(IdError::KindCharacter {
+                text: "7cart".into()
+            })
+        );
         assert_eq!(GrainId::parse("cart/"), Err(IdError::KeyEmpty));
-        assert_eq!(GrainId::parse("cart/a\nb"), Err(IdError::KeyControl { at: 1 }));
+        assert_eq!(
+            GrainId::parse("cart/a\nb"),
+            Err(IdError::KeyControl { at: 1 })
+        );
         let long = "k".repeat(513);
         assert_eq!(Key::parse(&long), Err(IdError::KeyTooLong { actual: 513 }));
         assert!(Key::parse(&long[..512]).is_ok());

@@ -80,8 +80,16 @@ impl Grants {
     pub fn describe(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for d in &self.directories {
-            let access = if d.writable { "read-write" } else { "read-only" };
-            lines.push(alloc::format!("directory {} → {} ({access})", d.host, d.guest));
+            let access = if d.writable {
+                "read-write"
+            } else {
+                "read-only"
+            };
+            lines.push(alloc::format!(
+                "directory {} → {} ({access})",
+                d.host,
+                d.guest
+            ));
         }
         for name in self.environment.keys() {
             lines.push(alloc::format!("environment {name}"));
@@ -92,9 +100,20 @@ impl Grants {
         for h in &self.http {
             let scheme = h.scheme.as_deref().unwrap_or("http(s)");
             let port = h.port.map(|p| alloc::format!(":{p}")).unwrap_or_default();
-            let methods = if h.methods.is_empty() { "any method".into() } else { h.methods.join(", ") };
-            let private = if h.private { ", private addresses too" } else { "" };
-            lines.push(alloc::format!("http {scheme}://{}{port} ({methods}{private})", h.host));
+            let methods = if h.methods.is_empty() {
+                "any method".into()
+            } else {
+                h.methods.join(", ")
+            };
+            let private = if h.private {
+                ", private addresses too"
+            } else {
+                ""
+            };
+            lines.push(alloc::format!(
+                "http {scheme}://{}{port} ({methods}{private})",
+                h.host
+            ));
         }
         lines
     }
@@ -165,6 +184,8 @@ pub struct KindRecord {
     pub name: KindName,
     /// The revision that new activations run.
     pub current: Revision,
+    /// The revision that was current before it: where a halted rollout leaves the others. None for the first.
+    pub before: Option<Revision>,
     /// How far the switch to it is.
     pub rollout: Rollout,
     /// Every kept revision, oldest first. `current` is one of them.
@@ -174,7 +195,9 @@ pub struct KindRecord {
 impl KindRecord {
     /// The record of a revision, if it is kept.
     pub fn revision(&self, revision: Revision) -> Option<&RevisionRecord> {
-        self.revisions.iter().find(|record| record.revision == revision)
+        self.revisions
+            .iter()
+            .find(|record| record.revision == revision)
     }
 
     /// Which revision a grain runs, given the one that last wrote its state (none: there is no state yet).

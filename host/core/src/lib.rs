@@ -10,10 +10,10 @@
 
 extern crate alloc;
 
-pub mod id;
+pub mod activation;
 pub mod error;
-pub mod limits;
+pub mod id;
 pub mod kind;
+pub mod limits;
 pub mod turn;
 pub mod waits;
-pub mod activation;

@@ -61,7 +61,13 @@ pub struct Wishes {
 impl Wishes {
     /// An empty buffer. `state_bytes`: the size of the grain's state now, keys included.
     pub fn new(writable: bool, limits: Limits, state_bytes: u64) -> Self {
-        Self { writable, limits, state_bytes, writes: BTreeMap::new(), sends: Vec::new() }
+        Self {
+            writable,
+            limits,
+            state_bytes,
+            writes: BTreeMap::new(),
+            sends: Vec::new(),
+        }
     }
 
     /// Checks a state key. Errors: [`Refused::BadKey`].
@@ -84,7 +90,12 @@ impl Wishes {
 
     /// Notes a write (`None` removes). `replaces`: how many bytes the value has that lies there now, this turn's own writes
     /// included; `None` if the key is absent.
-    pub fn write(&mut self, key: &str, value: Option<Vec<u8>>, replaces: Option<u64>) -> Result<(), Refused> {
+    pub fn write(
+        &mut self,
+        key: &str,
+        value: Option<Vec<u8>>,
+        replaces: Option<u64>,
+    ) -> Result<(), Refused> {
         Self::check_key(key)?;
         if !self.writable {
             return Err(Refused::ReadOnly);
@@ -92,14 +103,22 @@ impl Wishes {
         let key_bytes = key.len() as u64;
         let new_bytes = value.as_ref().map(|value| value.len() as u64);
         if let Some(actual) = new_bytes.filter(|bytes| self.limits.state_value < *bytes) {
-            return Err(Refused::TooLarge { name: LimitName::StateValue, limit: self.limits.state_value, actual });
+            return Err(Refused::TooLarge {
+                name: LimitName::StateValue,
+                limit: self.limits.state_value,
+                actual,
+            });
         }
         let gone = replaces.map_or(0, |bytes| bytes + key_bytes);
         let come = new_bytes.map_or(0, |bytes| bytes + key_bytes);
         let total = self.state_bytes.saturating_sub(gone) + come;
         // A removal is never refused: it is the way out of a full state.
         if gone < come && self.limits.state_total < total {
-            return Err(Refused::TooLarge { name: LimitName::StateTotal, limit: self.limits.state_total, actual: total });
+            return Err(Refused::TooLarge {
+                name: LimitName::StateTotal,
+                limit: self.limits.state_total,
+                actual: total,
+            });
         }
         self.state_bytes = total;
         self.writes.insert(key.into(), value);
@@ -114,7 +133,11 @@ impl Wishes {
         let actual = self.sends.len() as u64 + 1;
         let limit = u64::from(self.limits.sends);
         if limit < actual {
-            return Err(Refused::TooLarge { name: LimitName::Sends, limit, actual });
+            return Err(Refused::TooLarge {
+                name: LimitName::Sends,
+                limit,
+                actual,
+            });
         }
         self.sends.push(wish);
         Ok(())
@@ -141,7 +164,16 @@ mod tests {
     use super::*;
 
     fn wishes(state_total: u64) -> Wishes {
-        Wishes::new(true, Limits { state_total, state_value: 10, sends: 1, ..Limits::DEFAULT }, 0)
+        Wishes::new(
+            true,
+            Limits {
+                state_total,
+                state_value: 10,
+                sends: 1,
+                ..Limits::DEFAULT
+            },
+            0,
+        )
     }
 
     #[test]
@@ -151,14 +183,31 @@ mod tests {
         w.write("b", Some(b"12345".to_vec()), None).unwrap();
         assert_eq!(w.state_bytes(), 12);
         let refused = w.write("c", Some(b"12345678".to_vec()), None);
-        assert_eq!(refused, Err(Refused::TooLarge { name: LimitName::StateTotal, limit: 20, actual: 21 }));
+        assert_eq!(
+            refused,
+            Err(Refused::TooLarge {
+                name: LimitName::StateTotal,
+                limit: 20,
+                actual: 21
+            })
+        );
         w.write("a", None, Some(5)).unwrap();
-        assert_eq!((w.state_bytes(), w.written("a"), w.written("c")), (6, Some(None), None));
+        assert_eq!(
+            (w.state_bytes(), w.written("a"), w.written("c")),
+            (6, Some(None), None)
+        );
     }
 
     #[test]
     fn a_full_state_can_still_shrink() {
-        let mut w = Wishes::new(true, Limits { state_total: 10, ..Limits::DEFAULT }, 100);
+        let mut w = Wishes::new(
+            true,
+            Limits {
+                state_total: 10,
+                ..Limits::DEFAULT
+            },
+            100,
+        );
         assert!(w.write("a", Some(b"1".to_vec()), Some(50)).is_ok());
         assert!(w.write("b", None, Some(20)).is_ok());
         assert!(w.write("c", Some(b"1".to_vec()), None).is_err());
@@ -168,9 +217,19 @@ mod tests {
     fn values_keys_sends_and_read_turns_have_their_refusals() {
         let mut w = wishes(1000);
         let refused = w.write("a", Some(alloc::vec![0; 11]), None);
-        assert_eq!(refused, Err(Refused::TooLarge { name: LimitName::StateValue, limit: 10, actual: 11 }));
+        assert_eq!(
+            refused,
+            Err(Refused::TooLarge {
+                name: LimitName::StateValue,
+                limit: 10,
+                actual: 11
+            })
+        );
         assert_eq!(w.write("", None, None), Err(Refused::BadKey { actual: 0 }));
-        assert_eq!(w.write(&"k".repeat(513), None, None), Err(Refused::BadKey { actual: 513 }));
+        assert_eq!(
+            w.write(&"k".repeat(513), None, None),
+            Err(Refused::BadKey { actual: 513 })
+        );
         let wish = SendWish {
             target: GrainId::parse("a/b").unwrap(),
             method: "m".into(),
@@ -179,7 +238,14 @@ mod tests {
             baggage: BTreeMap::new(),
         };
         w.send(wish.clone()).unwrap();
-        assert_eq!(w.send(wish), Err(Refused::TooLarge { name: LimitName::Sends, limit: 1, actual: 2 }));
+        assert_eq!(
+            w.send(wish),
+            Err(Refused::TooLarge {
+                name: LimitName::Sends,
+                limit: 1,
+                actual: 2
+            })
+        );
         let mut read = Wishes::new(false, Limits::DEFAULT, 0);
         assert_eq!(read.write("a", None, None), Err(Refused::ReadOnly));
         assert!(read.is_empty());
