@@ -181,6 +181,8 @@ pub struct SendRecord {
     pub baggage: BTreeMap<String, String>,
     /// Who sent it, as authentication named them.
     pub principal: Option<String>,
+    /// The idempotency key of an asynchronous call: its answer is kept under it, as that of any other call.
+    pub idempotency_key: Option<String>,
     /// When to try next: milliseconds since the Unix epoch.
     pub due_at_ms: u64,
     /// When it was accepted.
@@ -263,7 +265,20 @@ pub trait Store: Send + Sync + 'static {
     ) -> Pending<'a, Page<(String, Vec<u8>)>>;
 
     /// The answer kept under an idempotency key, unless it has expired at `now_ms`.
-    fn reply<'a>(&'a self, grain: &'a GrainId, key: &'a str, now_ms: u64) -> Pending<'a, Option<ReplyRecord>>;
+    fn reply<'a>(
+        &'a self,
+        grain: &'a GrainId,
+        key: &'a str,
+        now_ms: u64,
+    ) -> Pending<'a, Option<ReplyRecord>>;
+
+    /// Every answer kept for a grain, expired or not, in the order of the idempotency keys, after one. For backups.
+    fn replies<'a>(
+        &'a self,
+        grain: &'a GrainId,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Pending<'a, Page<ReplyRecord>>;
 
     /// Grains that have committed at least once, of one kind or all, after one in the order of (kind, key).
     fn grains<'a>(
@@ -281,6 +296,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// One of them.
     fn send(&self, id: CallId) -> Pending<'_, Option<SendRecord>>;
+
+    /// All of them, given up or not, in the order of their ids, after one. For backups.
+    fn sends(&self, after: Option<CallId>, limit: usize) -> Pending<'_, Page<SendRecord>>;
 
     /// Those that are due at `now_ms`, earliest first, and when the next one after them is due.
     fn sends_due(&self, now_ms: u64, limit: usize) -> Pending<'_, (Vec<SendRecord>, Option<u64>)>;

@@ -5,6 +5,24 @@
 //!
 //! Read in this order.
 
+pub mod conformance;
 mod door;
+pub mod embedded;
+pub mod memory;
+pub mod transfer;
+
+mod artifacts;
+mod directory;
+mod fences;
+mod keys;
+mod ledger;
+mod record;
+mod space;
+mod table;
 
 pub use door::*;
+pub use embedded::Embedded;
+pub use memory::Memory;
+#[doc(hidden)]
+pub use record::fuzz_decode;
+pub use space::{RESERVE_BYTES, Space};

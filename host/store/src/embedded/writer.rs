@@ -1,0 +1,272 @@
+//! The one thread that writes.
+//!
+//! In: requests. Out: groups, each of them one batch that is durable before anybody hears of it. A group's number is part of the
+//! batch: when the write failed, the table is opened anew and the number tells whether the group was kept.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::MutexGuard;
+
+use super::Settings;
+use super::desk::{self, Desk, Request, Shared, Waiting, reason};
+use super::open::{self, Ballast};
+use crate::directory::{self, Directory};
+use crate::door::StoreError;
+use crate::ledger::{self, Done};
+use crate::table::{Changes, Draft};
+
+/// The most changes of one group: nobody waits for more than that.
+const GROUP_CHANGES_MAX: usize = 4096;
+/// Whoever was answered together asks again one after the other: how often the writer steps back until as many are there.
+const GATHER_ROUNDS_MAX: usize = 20;
+/// A group takes no further change beyond this many bytes.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+/// The writer's own state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    directory: Directory,
+    settings: Settings,
+    ballast: Ballast,
+    /// The number of the last group that was tried.
+    group: u64,
+    /// How many changes it had.
+    gathered: usize,
+}
+
+/// What became of a group.
+enum Fate {
+    Kept,
+    /// It is certain that nothing of it is there.
+    Full,
+    Failed(String),
+}
+
+impl Writer {
+    /// Starts the thread. `group`: the number of the last group in the table.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        directory: Directory,
+        settings: Settings,
+        group: u64,
+    ) -> io::Result<JoinHandle<()>> {
+        let ballast = Ballast::in_directory(&directory);
+        let mut writer = Self {
+            shared,
+            directory,
+            settings,
+            ballast,
+            group,
+            gathered: 0,
+        };
+        writer.lay_ballast();
+        thread::Builder::new()
+            .name("store-write".to_owned())
+            .spawn(move || writer.run())
+    }
+
+    fn run(mut self) {
+        loop {
+            let mut desk = self.shared.desk.lock();
+            while desk.queue.is_empty() && !desk.closing {
+                self.shared.arrived.wait(&mut desk);
+            }
+            for _ in 0..GATHER_ROUNDS_MAX {
+                if desk.queue.is_empty() || self.gathered <= desk.queue.len() {
+                    break;
+                }
+                MutexGuard::unlocked(&mut desk, thread::yield_now);
+            }
+            let group = take_group(&mut desk);
+            if !group.is_empty() {
+                self.gathered = group.len();
+                desk.group_open = true;
+                drop(desk);
+                self.write(group);
+                continue;
+            }
+            let next = desk.queue.pop_front();
+            drop(desk);
+            match next {
+                Some(Request::Then(run)) => run(),
+                Some(Request::Ready(answer)) => drop(answer.send(self.ready())),
+                Some(Request::Change(_)) => {
+                    unreachable!("invariant: changes at the front are a group")
+                }
+                None => return self.end(),
+            }
+        }
+    }
+
+    /// Everything is written. Lets go of the table and the directory.
+    fn end(self) {
+        self.shared.jobs.close();
+        let table = self.shared.table.write().take();
+        let dropped = desk::guarded("closing", || drop(table));
+        self.directory.release();
+        let mut desk = self.shared.desk.lock();
+        desk.closed = true;
+        let answers = std::mem::take(&mut desk.wait_for_close);
+        drop(desk);
+        let reason = dropped.err().map(|error| reason(&error));
+        for answer in answers {
+            drop(
+                answer.send(
+                    reason
+                        .as_ref()
+                        .map_or(Ok(()), |text| Err(desk::failed("closing", text))),
+                ),
+            );
+        }
+    }
+
+    fn ready(&mut self) -> Result<(), StoreError> {
+        self.settings.space.check(0)?;
+        self.open_if_needed()?;
+        self.lay_ballast();
+        Ok(())
+    }
+
+    fn write(&mut self, group: Vec<Waiting>) {
+        let bytes: usize = group.iter().map(|waiting| waiting.change.bytes()).sum();
+        let tried = self
+            .settings
+            .space
+            .check(bytes as u64)
+            .and_then(|()| self.open_if_needed());
+        let (fate, outcomes) = match tried.and_then(|()| self.draft(&group)) {
+            Ok((changes, outcomes)) if changes.is_empty() => (Fate::Kept, outcomes),
+            Ok((changes, outcomes)) => (self.keep(changes), outcomes),
+            Err(StoreError::Full { .. }) => (Fate::Full, Vec::new()),
+            Err(error) => (Fate::Failed(reason(&error)), Vec::new()),
+        };
+        self.finish(group, &fate, outcomes);
+        if self.ballast.is_thrown() && matches!(fate, Fate::Kept) {
+            self.lay_ballast();
+        }
+    }
+
+    /// Turns the requests into changes of the table, each on top of those before it.
+    fn draft(
+        &self,
+        group: &[Waiting],
+    ) -> Result<(Changes, Vec<Result<Done, StoreError>>), StoreError> {
+        self.shared.read(|table| {
+            let mut draft = Draft::new(table);
+            let outcomes = group
+                .iter()
+                .map(|waiting| ledger::apply(&mut draft, &waiting.change))
+                .collect();
+            Ok((draft.into_changes(), outcomes))
+        })
+    }
+
+    fn keep(&mut self, mut changes: Changes) -> Fate {
+        self.group += 1;
+        changes.extend([open::numbered(open::GROUP, self.group)]);
+        let kept = {
+            let table = self.shared.table.read();
+            let table = table
+                .as_ref()
+                .expect("invariant: only this thread takes the table away");
+            desk::guarded("writing", || table.keep(changes))
+        };
+        match kept {
+            Ok(Ok(())) => Fate::Kept,
+            Ok(Err(error)) => self.recover(&error),
+            Err(panic) => self.recover(&sled::Error::ReportableBug(reason(&panic))),
+        }
+    }
+
+    /// After a failed write sled refuses everything. Opens it anew and finds out whether the group was kept.
+    fn recover(&mut self, error: &sled::Error) -> Fate {
+        tracing::error!(dir = %self.directory.path().display(), "writing failed, the table is opened anew: {error}");
+        let full = matches!(error, sled::Error::Io(e) if directory::is_full(e.kind()));
+        if full {
+            self.ballast.throw();
+        }
+        let table = self.shared.table.write().take();
+        let dropped = desk::guarded("closing", || drop(table));
+        let opened = dropped.and_then(|()| self.open_if_needed());
+        if let Err(still) = opened {
+            return Fate::Failed(format!("{error}; opening the table anew: {still}"));
+        }
+        match self.shared.read(|table| open::number(table, open::GROUP)) {
+            Ok(Some(group)) if group == self.group => Fate::Kept,
+            Ok(_) if full => Fate::Full,
+            Ok(_) => Fate::Failed(error.to_string()),
+            Err(still) => Fate::Failed(format!("{error}; reading after it: {still}")),
+        }
+    }
+
+    /// Opens the table if it was closed by a failure. Errors: `Full`, `Unreadable`.
+    fn open_if_needed(&mut self) -> Result<(), StoreError> {
+        if self.shared.table.read().is_some() {
+            return Ok(());
+        }
+        let table = open::sled_table(&self.directory, &self.settings)?;
+        *self.shared.table.write() = Some(table);
+        tracing::info!(dir = %self.directory.path().display(), "the table was opened anew");
+        Ok(())
+    }
+
+    fn lay_ballast(&mut self) {
+        if self.ballast.is_thrown()
+            && self
+                .settings
+                .space
+                .check(open::BALLAST_BYTES as u64)
+                .is_ok()
+        {
+            self.ballast.lay();
+        }
+    }
+
+    /// Answers the group and those who read while it was written.
+    fn finish(&self, group: Vec<Waiting>, fate: &Fate, outcomes: Vec<Result<Done, StoreError>>) {
+        let kept = matches!(fate, Fate::Kept);
+        let mut desk = self.shared.desk.lock();
+        desk.group_open = false;
+        desk.groups_failed += u64::from(!kept);
+        for grain in group.iter().filter_map(|waiting| waiting.grain.as_ref()) {
+            desk.fences.leave(grain);
+        }
+        let parked = std::mem::take(&mut desk.parked);
+        drop(desk);
+        let mut outcomes = outcomes.into_iter();
+        for waiting in group {
+            let outcome = match fate {
+                Fate::Kept => outcomes
+                    .next()
+                    .expect("invariant: a kept group has an outcome for each change"),
+                Fate::Full => Err(self.settings.space.full()),
+                Fate::Failed(text) => Err(desk::failed("writing", text)),
+            };
+            drop(waiting.answer.send(outcome));
+        }
+        for parked in parked {
+            parked(kept);
+        }
+    }
+}
+
+/// The changes at the front of the queue, up to the limits of a group.
+fn take_group(desk: &mut Desk) -> Vec<Waiting> {
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    while group.len() < GROUP_CHANGES_MAX && bytes < GROUP_BYTES_MAX {
+        match desk.queue.pop_front() {
+            Some(Request::Change(waiting)) => {
+                bytes += waiting.change.bytes();
+                group.push(waiting);
+            }
+            Some(other) => {
+                desk.queue.push_front(other);
+                break;
+            }
+            None => break,
+        }
+    }
+    group
+}
