@@ -1,0 +1,159 @@
+//! The turns that run in a store: one in a synchronous component, several reads side by side in an async one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use granary_core::error::{CallError, LimitName};
+use granary_core::kind::Mode;
+use granary_core::limits::Limits;
+use granary_core::turn::Wishes;
+use wasmtime::component::GuestTaskId;
+
+use crate::TurnContext;
+
+/// How long a cancelled guest may still tidy up.
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(2);
+
+/// One running turn.
+pub(crate) struct Turn {
+    pub(crate) context: Arc<TurnContext>,
+    pub(crate) wishes: Wishes,
+    /// Shared with the task that passes an HTTP response on.
+    pub(crate) gate: Arc<Gate>,
+    /// Why the host stopped it, if it did.
+    stopped: Option<CallError>,
+    cancelled_since: Option<Instant>,
+    used: Duration,
+}
+
+/// Keeps apart what an HTTP turn may not mix: a response that has left, and writes that are not durable yet.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    /// The turn has written something.
+    wrote: AtomicBool,
+    /// The response has left.
+    left: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn wrote(&self) -> bool {
+        self.wrote.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// Whether the turn may still write.
+    pub(crate) fn open(&self) -> bool {
+        !self.left.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_write(&self) {
+        self.wrote.store(true, Ordering::Release);
+    }
+}
+
+impl Turn {
+    pub(crate) fn new(context: Arc<TurnContext>, limits: Limits, gate: Arc<Gate>) -> Self {
+        let wishes = Wishes::new(context.mode == Mode::Exclusive, limits, context.head.bytes);
+        Self {
+            context,
+            wishes,
+            gate,
+            stopped: None,
+            cancelled_since: None,
+            used: Duration::ZERO,
+        }
+    }
+
+    /// Whether the host stopped it.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// Why the host stopped it, if it did.
+    pub(crate) fn into_stopped(self) -> Option<CallError> {
+        self.stopped
+    }
+
+    /// The CPU time that was charged to it.
+    pub(crate) fn used(&self) -> Duration {
+        self.used
+    }
+
+    /// Charges time, and tells whether the guest is now to be stopped; the reason is then noted.
+    fn must_stop(&mut self, share: Duration, limits: &Limits) -> bool {
+        self.used += share;
+        if limits.cpu_time <= self.used {
+            self.stopped = Some(CallError::LimitExceeded {
+                limit: LimitName::CpuTime,
+                detail: format!(
+                    "the turn ran for its {} of CPU time without an end; raise limits.cpu-time",
+                    human(limits.cpu_time)
+                ),
+            });
+            return true;
+        }
+        if self.context.is_cancelled() {
+            let since = *self.cancelled_since.get_or_insert_with(Instant::now);
+            if CANCEL_GRACE <= since.elapsed() {
+                let detail = format!(
+                    "cancelled, and the guest did not stop within {}",
+                    human(CANCEL_GRACE)
+                );
+                self.stopped = Some(CallError::Cancelled { detail });
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A duration as a person writes it.
+pub(crate) fn human(duration: Duration) -> String {
+    if duration.subsec_millis() == 0 && 0 < duration.as_secs() {
+        format!("{} s", duration.as_secs())
+    } else {
+        format!("{} ms", duration.as_millis())
+    }
+}
+
+/// The turns of a store.
+#[derive(Default)]
+pub(crate) struct Turns {
+    /// The one turn of a synchronous component, or the turn of an async one that must be alone.
+    pub(crate) alone: Option<Turn>,
+    /// The reads of an async component, each by the guest task that it started as.
+    pub(crate) beside: Vec<(GuestTaskId, Turn)>,
+    /// How much of the store's time has been charged to turns.
+    charged: Duration,
+}
+
+impl Turns {
+    /// Whether none runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.alone.is_none() && self.beside.is_empty()
+    }
+
+    /// Sets the store's time back.
+    pub(crate) fn begin(&mut self) {
+        self.charged = Duration::ZERO;
+    }
+
+    /// Charges what the store has used since the last time, to each turn its share, since nobody can tell which of several
+    /// reads it was. Whether one of them must stop.
+    pub(crate) fn charge(&mut self, used: Duration, limits: &Limits) -> bool {
+        let count = self.beside.len() + usize::from(self.alone.is_some());
+        let share =
+            used.saturating_sub(self.charged) / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        self.charged = self.charged.max(used);
+        let turns = self
+            .alone
+            .iter_mut()
+            .chain(self.beside.iter_mut().map(|(_, turn)| turn));
+        // Each of them is charged, also behind the first that must stop.
+        turns.fold(false, |stop, turn| turn.must_stop(share, limits) | stop)
+    }
+}

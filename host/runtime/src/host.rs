@@ -1,0 +1,146 @@
+//! What the runtime asks of the node, and what a turn knows of its call.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use granary_core::error::CallError;
+use granary_core::id::{CallId, GrainId};
+use granary_core::kind::Mode;
+use parking_lot::Mutex;
+
+/// A boxed answer that somebody is still working on.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Arguments or a result, in one of the encodings that every method understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// JSON text.
+    Json(Vec<u8>),
+    /// CBOR (RFC 8949).
+    Cbor(Vec<u8>),
+    /// Uninterpreted bytes, for a lone `list<u8>`.
+    Raw(Vec<u8>),
+}
+
+/// Some entries of a grain's state in the order of their keys, and whether there are more behind them.
+pub type StatePage = (Vec<(String, Vec<u8>)>, bool);
+
+/// Which of its two streams a guest wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The grain's state as the turn finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TurnHead {
+    /// How many commits changed the state.
+    pub version: u64,
+    /// Bytes of all keys and values.
+    pub bytes: u64,
+}
+
+/// What a turn knows of its call; shared between the node and the host functions. One per turn.
+#[derive(Debug)]
+pub struct TurnContext {
+    /// The call's id.
+    pub call: CallId,
+    /// The grain that called; none from outside.
+    pub caller: Option<GrainId>,
+    /// The grains that wait for this turn, the first caller first, without the grain itself.
+    pub chain: Vec<GrainId>,
+    /// Who called from outside, as authentication named them.
+    pub principal: Option<String>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// The call's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// What travels with every call that this turn makes.
+    pub baggage: Mutex<BTreeMap<String, String>>,
+    /// Set by [`TurnContext::cancel`].
+    pub cancelled: AtomicBool,
+    /// Set by [`TurnContext::give_up`].
+    pub given_up: AtomicBool,
+    /// Whether the turn may write.
+    pub mode: Mode,
+    /// The state as the turn finds it.
+    pub head: TurnHead,
+}
+
+impl TurnContext {
+    /// Tells the guest that its caller has given up. A guest that does not stop within the grace time of two
+    /// seconds is interrupted at its next instruction; one that waits for the host is not.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Whether the turn is to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Tells the guest that nobody waits for its answer any more. The turn is finished all the same, and nothing interrupts it.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether nobody waits for the answer any more, for whatever reason.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire) || self.is_cancelled()
+    }
+}
+
+/// What the runtime asks of the node: one per activation. No method may block the thread; the texts of refusals are shown
+/// to the guest.
+pub trait Host: Send + Sync + 'static {
+    /// The committed value under a key. The turn's own writes are laid over it by the runtime.
+    fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, String>>;
+
+    /// Committed entries whose keys start with `prefix` and come after `after`, at most `entries`; and whether there are more.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        entries: usize,
+    ) -> BoxFuture<'a, Result<StatePage, String>>;
+
+    /// The same as [`Host::read`], if that can be told without waiting.
+    fn cached(&self, key: &str) -> Option<Option<Vec<u8>>>;
+
+    /// Calls another grain. Dropping the future gives the call up.
+    fn call<'a>(&'a self, call: OutgoingCall) -> BoxFuture<'a, Result<Payload, CallError>>;
+
+    /// Whether a one-way message would be taken: kind and method exist and the arguments (JSON text) fit.
+    fn check_send(&self, target: &GrainId, method: &str, arguments: &[u8])
+    -> Result<(), CallError>;
+
+    /// One line of the guest's output, without its newline.
+    fn log(&self, stream: LogStream, line: &str);
+
+    /// So many bytes of output were dropped over `limits.log-rate`; a line that says so goes to [`Host::log`].
+    fn log_dropped(&self, _bytes: u64) {}
+}
+
+/// A call that a turn makes.
+#[derive(Debug)]
+pub struct OutgoingCall {
+    /// The turn that makes it: deadline, chain, baggage and principal travel along.
+    pub turn: Arc<TurnContext>,
+    /// Whom it calls.
+    pub target: GrainId,
+    /// Which method.
+    pub method: String,
+    /// With what.
+    pub arguments: Payload,
+    /// How long it waits at most; never longer than the turn's own deadline.
+    pub timeout: Option<Duration>,
+    /// The key under which the answer is kept.
+    pub idempotency_key: Option<String>,
+}

@@ -1,0 +1,127 @@
+//! What a guest may import, linked for both engines.
+//!
+//! Each function of `granary:grain` has one body. How it reaches the store differs: a synchronous guest lends its store to the function for as
+//! long as it runs, an async one only between two awaits, so that its other turns go on meanwhile. [`Reach`] hides that.
+
+mod calls;
+mod context;
+mod state;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentNamedList, GuestTaskId, Lift, Linker, LinkerInstance, Lower};
+use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime_wasi::p2::bindings::LinkOptions;
+
+use crate::Host;
+use crate::guest::Guest;
+use crate::guest::turn::Turn;
+
+/// Links everything that needs no grant, or that refuses by itself where there is none.
+pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &LinkOptions::default())?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    context::link(&mut linker.instance("granary:grain/context@0.1.0")?)?;
+    state::link(&mut linker.instance("granary:grain/state@0.1.0")?)?;
+    calls::link(&mut linker.instance("granary:grain/calls@0.1.0")?)
+}
+
+/// Links `wasi:config`, which is only there by grant.
+pub(crate) fn link_config(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi_config::add_to_linker(linker, |guest: &mut Guest| guest.config())
+}
+
+/// Names one of a store's turns for as long as an import works for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnKey {
+    /// The only one.
+    Alone,
+    /// One of several, by the task that it started as.
+    Beside(GuestTaskId),
+}
+
+/// Which turn the running code belongs to. None in start code, and in an async component's task that outlived its turn: nothing is
+/// guessed there.
+pub(crate) fn current(store: &mut StoreContextMut<'_, Guest>) -> Option<TurnKey> {
+    let turns = &store.data().turns;
+    if turns.alone.is_some() {
+        return Some(TurnKey::Alone);
+    }
+    if turns.beside.is_empty() {
+        return None;
+    }
+    let root = store.async_call_stack().ok()?.last()?;
+    Some(TurnKey::Beside(root))
+}
+
+/// The turn of a key, unless it has ended.
+pub(crate) fn turn(guest: &mut Guest, key: TurnKey) -> Option<&mut Turn> {
+    match key {
+        TurnKey::Alone => guest.turns.alone.as_mut(),
+        TurnKey::Beside(task) => guest
+            .turns
+            .beside
+            .iter_mut()
+            .find(|(id, _)| *id == task)
+            .map(|(_, turn)| turn),
+    }
+}
+
+/// How an import reaches its store.
+pub(crate) trait Reach: Send {
+    /// Borrows the store. Never across an await.
+    fn with<R>(&mut self, body: impl FnOnce(&mut StoreContextMut<'_, Guest>) -> R) -> R;
+
+    /// The turn that calls, or the words of a refusal. To be asked before the first await.
+    fn caller(&mut self) -> Result<TurnKey, String> {
+        self.with(current).ok_or_else(|| NO_TURN.to_owned())
+    }
+
+    /// Borrows the turn, which may have ended since.
+    fn turn<R>(&mut self, key: TurnKey, body: impl FnOnce(&mut Turn) -> R) -> Result<R, String> {
+        self.with(|store| turn(store.data_mut(), key).map(body))
+            .ok_or_else(|| NO_TURN.to_owned())
+    }
+
+    /// The node, as this activation sees it.
+    fn host(&mut self) -> Arc<dyn Host> {
+        self.with(|store| store.data().seat.host.clone())
+    }
+}
+
+const NO_TURN: &str = "no turn is running: start code and work after the end of a turn have no state and make no calls";
+
+impl Reach for StoreContextMut<'_, Guest> {
+    fn with<R>(&mut self, body: impl FnOnce(&mut StoreContextMut<'_, Guest>) -> R) -> R {
+        body(&mut self.as_context_mut())
+    }
+}
+
+/// Defines one waiting function. A macro, because no closure type can be generic over the lifetime of the store. The functions of
+/// `granary:grain` are plain ones in WIT, so that they are blocking functions for both engines: Wasmtime accepts no other for them.
+macro_rules! waiting {
+    ($instance:expr, $name:literal, $body:path, ($($arg:ident: $type:ty),*)) => {
+        $crate::imports::define($instance, $name, |store, ($($arg,)*): ($($type,)*)| {
+            Box::new(async move { Ok(($body(store, $($arg),*).await,)) })
+        })
+    };
+}
+use waiting;
+
+type Linked<'a> = LinkerInstance<'a, Guest>;
+
+fn define<P, R, F>(instance: &mut Linked<'_>, name: &str, body: F) -> wasmtime::Result<()>
+where
+    F: Fn(
+            StoreContextMut<'_, Guest>,
+            P,
+        ) -> Box<dyn Future<Output = wasmtime::Result<R>> + Send + '_>
+        + Send
+        + Sync
+        + 'static,
+    P: ComponentNamedList + Lift + 'static,
+    R: ComponentNamedList + Lower + 'static,
+{
+    instance.func_wrap_async(name, body)
+}

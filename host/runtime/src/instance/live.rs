@@ -1,0 +1,251 @@
+//! A store with its guest, and one turn in it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use granary_core::error::CallError;
+use granary_core::limits::Limits;
+use granary_core::turn::Wishes;
+use wasmtime::Store;
+use wasmtime::component::{Func, Instance as Component, Val};
+
+use super::failure;
+use super::session::TAIL;
+use super::{ActivateReason, Answered, DeactivateReason, Work};
+use crate::engine::EngineKind;
+use crate::engine::capacity::Place;
+use crate::guest::Guest;
+use crate::guest::turn::{Gate, Turn};
+use crate::http::incoming;
+use crate::link::Exports;
+use crate::{Results, TurnContext};
+
+/// A guest that can run. Dropping it frees its memory and its place.
+pub(crate) struct Live {
+    // In this order: the place is free only once the memory is.
+    pub(crate) store: Store<Guest>,
+    component: Component,
+    functions: Vec<Option<Func>>,
+    _place: Place,
+}
+
+/// What a turn came to.
+pub(crate) struct Outcome {
+    pub(crate) result: Result<Answered, CallError>,
+    pub(crate) wishes: Wishes,
+}
+
+impl Live {
+    pub(crate) fn new(
+        store: Store<Guest>,
+        component: Component,
+        place: Place,
+        exports: &Exports,
+    ) -> Box<Self> {
+        Box::new(Self {
+            store,
+            component,
+            functions: vec![None; exports.len()],
+            _place: place,
+        })
+    }
+
+    /// Runs one turn alone. On `true` the guest lives on.
+    pub(crate) async fn run(&mut self, context: Arc<TurnContext>, work: Work) -> (Outcome, bool) {
+        let limits = self.limits();
+        let gate = Arc::new(Gate::default());
+        let guest = self.store.data_mut();
+        guest.room.begin_turn();
+        guest.output.begin_turn();
+        guest.turns.begin();
+        guest.turns.alone = Some(Turn::new(context, limits, gate.clone()));
+        // From here on the next tick counts: until now the store rested, however many have passed.
+        self.store.set_epoch_deadline(1);
+        let mut answered = self.enter(work, &gate).await;
+        if let (EngineKind::Async, Ok(_) | Err(Broken::Refused(_))) =
+            (self.store.data().linked.component().engine, &answered)
+            && let Err(error) = self.settle().await
+        {
+            answered = Err(Broken::Dead(error));
+        }
+        let turn = self.store.data_mut().turns.alone.take();
+        let ended = match answered {
+            Err(Broken::Dead(error)) => {
+                let result = Err(failure::call_error(error, &mut self.store, turn));
+                (
+                    Outcome {
+                        result,
+                        wishes: Wishes::new(false, limits, 0),
+                    },
+                    false,
+                )
+            }
+            Err(Broken::Refused(error)) => (
+                Outcome {
+                    result: Err(error),
+                    wishes: Wishes::new(false, limits, 0),
+                },
+                true,
+            ),
+            Ok(answered) => {
+                let wishes = turn.map_or_else(|| Wishes::new(false, limits, 0), |turn| turn.wishes);
+                (
+                    Outcome {
+                        result: Ok(answered),
+                        wishes,
+                    },
+                    true,
+                )
+            }
+        };
+        self.store.data().output.end_turn();
+        ended
+    }
+
+    /// Waits until nothing of an async guest runs any more: what it does after its answer still belongs to the turn, and to the commit.
+    async fn settle(&mut self) -> wasmtime::Result<()> {
+        let at_rest = self.store.run_concurrent(async |accessor| {
+            poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await
+        });
+        match tokio::time::timeout(TAIL, at_rest).await {
+            Ok(at_rest) => at_rest,
+            Err(_) => Err(wasmtime::format_err!(
+                "work went on for {TAIL:?} after the answer"
+            )),
+        }
+    }
+
+    /// The guest itself.
+    pub(crate) fn component(&self) -> Component {
+        self.component
+    }
+
+    async fn enter(&mut self, work: Work, gate: &Arc<Gate>) -> Result<Answered, Broken> {
+        let exports = self.store.data().linked.exports().clone();
+        match work {
+            Work::Method { method, arguments } => {
+                let Some(at) = exports.method(&method) else {
+                    let detail = format!("this revision has no method '{}'", method.name);
+                    return Err(Broken::Refused(CallError::NotFound { detail }));
+                };
+                let results = self.call(&exports, at, arguments.vals()).await?;
+                Ok(Answered::Method(Results::new(results)))
+            }
+            Work::Activate(reason) => {
+                self.hook(&exports, exports.activate, activate_reason(reason))
+                    .await
+            }
+            Work::Deactivate(reason) => {
+                self.hook(&exports, exports.deactivate, deactivate_reason(reason))
+                    .await
+            }
+            Work::Migrate { from } => self.hook(&exports, exports.migrate, Val::U64(from.0)).await,
+            Work::Http { request, respond } => {
+                let Some(at) = exports.http else {
+                    let detail = "this revision exports no wasi:http/incoming-handler".to_owned();
+                    return Err(Broken::Refused(CallError::NotFound { detail }));
+                };
+                let handler = self.function(&exports, at)?;
+                incoming::serve(
+                    &mut self.store,
+                    handler,
+                    incoming::Exchange {
+                        request,
+                        respond,
+                        gate: gate.clone(),
+                    },
+                )
+                .await
+            }
+        }
+    }
+
+    async fn hook(
+        &mut self,
+        exports: &Exports,
+        at: Option<usize>,
+        argument: Val,
+    ) -> Result<Answered, Broken> {
+        let Some(at) = at else {
+            return Ok(Answered::Hook);
+        };
+        let results = self.call(exports, at, &[argument]).await?;
+        match results.into_iter().next() {
+            // Its type was checked when it was linked: an `err` is a text.
+            Some(Val::Result(Err(Some(words)))) => {
+                let words = if let Val::String(words) = *words {
+                    words
+                } else {
+                    String::new()
+                };
+                Ok(Answered::HookErr(words))
+            }
+            Some(_) | None => Ok(Answered::Hook),
+        }
+    }
+
+    async fn call(
+        &mut self,
+        exports: &Exports,
+        at: usize,
+        arguments: &[Val],
+    ) -> Result<Vec<Val>, Broken> {
+        let function = self.function(exports, at)?;
+        let count = exports.function(at).map_or(0, |function| function.results);
+        let mut results = vec![Val::Bool(false); count];
+        function
+            .call_async(&mut self.store, arguments, &mut results)
+            .await
+            .map_err(Broken::Dead)?;
+        Ok(results)
+    }
+
+    /// Looked up once an instance.
+    fn function(&mut self, exports: &Exports, at: usize) -> Result<Func, Broken> {
+        if let Some(Some(function)) = self.functions.get(at) {
+            return Ok(*function);
+        }
+        let missing = || Broken::Dead(wasmtime::format_err!("an export has gone"));
+        let index = &exports.function(at).ok_or_else(missing)?.index;
+        let function = self
+            .component
+            .get_func(&mut self.store, index)
+            .ok_or_else(missing)?;
+        if let Some(slot) = self.functions.get_mut(at) {
+            *slot = Some(function);
+        }
+        Ok(function)
+    }
+
+    fn limits(&self) -> Limits {
+        self.store.data().linked.spec().limits
+    }
+}
+
+/// Why a turn has no answer.
+pub(crate) enum Broken {
+    /// The guest was not entered.
+    Refused(CallError),
+    /// It was, and cannot be entered again.
+    Dead(wasmtime::Error),
+}
+
+fn activate_reason(reason: ActivateReason) -> Val {
+    let word = match reason {
+        ActivateReason::Message => "message",
+        ActivateReason::Recovery => "recovery",
+        ActivateReason::Upgrade => "upgrade",
+    };
+    Val::Enum(word.to_owned())
+}
+
+fn deactivate_reason(reason: DeactivateReason) -> Val {
+    let word = match reason {
+        DeactivateReason::Idle => "idle",
+        DeactivateReason::Pressure => "pressure",
+        DeactivateReason::Upgrade => "upgrade",
+        DeactivateReason::Shutdown => "shutdown",
+        DeactivateReason::Requested => "requested",
+    };
+    Val::Enum(word.to_owned())
+}

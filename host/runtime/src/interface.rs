@@ -1,0 +1,114 @@
+//! What a component says of itself: its methods with their types, what it imports, which hooks it has. Read from the bytes alone, without
+//! an engine, before anything is compiled.
+
+use std::sync::Arc;
+
+mod convert;
+mod docs;
+mod error;
+mod imports;
+mod inspect;
+mod nearest;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use docs::embed_docs;
+pub use error::ComponentError;
+pub(crate) use nearest::nearest;
+pub(crate) use types::{Member, Members, Shape, Ty, Types};
+
+/// One import of a component, all of which the host can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The full name with its version, as in `wasi:http/outgoing-handler@0.2.6`.
+    pub name: String,
+    /// What the manifest must grant before it does anything: `http` or `config`. None = of use to everyone.
+    pub needs_grant: Option<&'static str>,
+}
+
+/// A parameter of a method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    /// Its WIT name.
+    pub name: String,
+    /// Its type, in WIT syntax with the names that the component gave.
+    pub wit: String,
+    pub(crate) ty: Ty,
+}
+
+/// One function that callers may name.
+#[derive(Debug, Clone)]
+pub struct Method {
+    /// Its public name: the WIT function's name if no other exported interface has one like it, else `interface.function`.
+    pub name: String,
+    /// The WIT function's own name.
+    pub function: String,
+    /// The export that holds it, as in `demo:counter/counter@0.1.0`; none for a function at the root of the world.
+    pub interface: Option<String>,
+    /// Its parameters, in order.
+    pub params: Vec<Param>,
+    /// Its result type in WIT syntax; none for a unit method.
+    pub result: Option<String>,
+    /// The doc comment, where the component carries it.
+    pub docs: Option<String>,
+    /// Whether its type is `async func`.
+    pub is_async: bool,
+    /// Why callers cannot use it yet, in words for them: streams or futures in its signature.
+    pub not_callable: Option<String>,
+    pub(crate) result_ty: Option<Ty>,
+    pub(crate) param_names: Members,
+    /// Whether an object may be the first parameter's bare value: see [`crate::value`].
+    pub(crate) bare_object: bool,
+    pub(crate) types: Arc<Types>,
+}
+
+/// A component's own account of itself.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    /// What callers may call, in the order of the exports.
+    pub methods: Vec<Arc<Method>>,
+    /// What it imports. The host can serve each, given the grants.
+    pub imports: Vec<Import>,
+    /// The full names of everything that it exports.
+    pub exports: Vec<String>,
+    /// The exported `granary:grain/lifecycle@…`.
+    pub lifecycle: Option<String>,
+    /// The exported `granary:grain/migration@…`.
+    pub migration: Option<String>,
+    /// The exported `wasi:http/incoming-handler@…`.
+    pub http: Option<String>,
+    /// Whether it needs the engine with concurrency support: an async function, a stream, a future or WASI 0.3 anywhere in its type.
+    pub is_async: bool,
+    /// The kind's world and own interfaces as WIT text, with doc comments where the component carries them.
+    pub wit: String,
+    pub(crate) types: Arc<Types>,
+}
+
+impl Interface {
+    /// Reads a component. Checks everything that can be checked without an engine.
+    pub fn inspect(bytes: &[u8]) -> Result<Self, ComponentError> {
+        inspect::inspect(bytes)
+    }
+
+    /// The method of a public name. `interface.function` is understood for each method, also where the short name would do.
+    pub fn method(&self, name: &str) -> Option<&Arc<Method>> {
+        let mut methods = self.methods.iter();
+        methods.find(|method| method.name == name).or_else(|| {
+            let (_, function) = name.rsplit_once('.')?;
+            let named = |method: &&Arc<Method>| {
+                method.function == function
+                    && inspect::qualified(method.interface.as_deref(), function) == name
+            };
+            let mut found = self.methods.iter().filter(named);
+            found.next().filter(|_| found.next().is_none())
+        })
+    }
+
+    /// The public name that is most like a wrong one, if any is like it.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.methods.iter().map(|method| method.name.as_str()))
+    }
+}

@@ -1,0 +1,232 @@
+//! Doc comments that a component carries in a custom section.
+//!
+//! Component types have no room for comments, and stock tool chains drop them when they wrap a core module as a component (checked with
+//! rustc's `wasm32-wasip2` and wit-component: neither `package-docs` nor `component-type` sections are left). So `granary build` adds the
+//! comments of the WIT package that the kind was built from, in the format of `wit-component`'s `package-docs` but under a name of our own:
+//! wit-component refuses a component whose `package-docs` name a world, because a component's world has lost its name.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use wit_parser::{
+    Docs, Function, Interface, PackageId, PackageMetadata, Resolve, TypeDefKind, TypeId, WorldId,
+    WorldItem,
+};
+
+/// The custom section that holds the comments.
+const SECTION: &str = "granary-docs";
+
+/// Adds the doc comments of a WIT package to a component, unless it carries some. `wit` names files or directories: those that the
+/// package needs first, its own last. Errors: the WIT does not parse.
+pub fn embed_docs<P: AsRef<Path>>(component: Vec<u8>, wit: &[P]) -> Result<Vec<u8>, String> {
+    if section(&component).is_some() {
+        return Ok(component);
+    }
+    let mut resolve = Resolve::default();
+    let mut package = None;
+    for path in wit {
+        package = Some(
+            resolve
+                .push_path(path)
+                .map_err(|error| format!("{error:#}"))?
+                .0,
+        );
+    }
+    let Some(package) = package else {
+        return Ok(component);
+    };
+    let metadata = PackageMetadata::extract(&resolve, package)
+        .encode()
+        .map_err(|error| format!("{error:#}"))?;
+    let mut bytes = component;
+    append(&mut bytes, &metadata);
+    Ok(bytes)
+}
+
+fn append(bytes: &mut Vec<u8>, payload: &[u8]) {
+    let mut body = leb(SECTION.len());
+    body.extend_from_slice(SECTION.as_bytes());
+    body.extend_from_slice(payload);
+    bytes.push(0);
+    bytes.extend(leb(body.len()));
+    bytes.extend(body);
+}
+
+fn leb(mut value: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let low = u8::try_from(value & 0x7f).expect("seven bits");
+        value >>= 7;
+        if value == 0 {
+            out.push(low);
+            return out;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// The payload of the component's own comments, if it has some.
+fn section(component: &[u8]) -> Option<&[u8]> {
+    let mut rest = component.get(8..)?;
+    while let Some((id, after)) = rest.split_first() {
+        let (size, after) = read_leb(after)?;
+        let (body, after) = after.split_at_checked(size)?;
+        rest = after;
+        if *id != 0 {
+            continue;
+        }
+        let (name_len, body) = read_leb(body)?;
+        let (name, payload) = body.split_at_checked(name_len)?;
+        if name == SECTION.as_bytes() {
+            return Some(payload);
+        }
+    }
+    None
+}
+
+fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0_usize;
+    for (at, byte) in bytes.iter().take(5).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[at + 1..]));
+        }
+    }
+    None
+}
+
+/// The section's JSON, as far as it is used. Everything that is not understood is passed over: comments are never a reason to refuse.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Comments {
+    docs: Option<String>,
+    worlds: BTreeMap<String, WorldComments>,
+    interfaces: BTreeMap<String, InterfaceComments>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WorldComments {
+    docs: Option<String>,
+    funcs: BTreeMap<String, FunctionComments>,
+    func_exports: BTreeMap<String, FunctionComments>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct InterfaceComments {
+    docs: Option<String>,
+    funcs: BTreeMap<String, FunctionComments>,
+    types: BTreeMap<String, TypeComments>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FunctionComments {
+    Plain(Option<String>),
+    Record {
+        #[serde(default)]
+        docs: Option<String>,
+    },
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct TypeComments {
+    docs: Option<String>,
+    items: BTreeMap<String, String>,
+}
+
+/// Puts the comments that the component carries on the items of its own packages and of its world.
+pub(super) fn inject(
+    component: &[u8],
+    resolve: &mut Resolve,
+    world: WorldId,
+    packages: &[PackageId],
+) {
+    let Some([0 | 1, json @ ..]) = section(component) else {
+        return;
+    };
+    let Ok(comments) = serde_json::from_slice::<Comments>(json) else {
+        return;
+    };
+    for package in packages {
+        set(&mut resolve.packages[*package].docs, comments.docs.as_ref());
+        for (name, comments) in &comments.interfaces {
+            if let Some(id) = resolve.packages[*package].interfaces.get(name).copied() {
+                let types: Vec<_> = resolve.interfaces[id].types.clone().into_iter().collect();
+                on_interface(&mut resolve.interfaces[id], comments);
+                on_types(resolve, &types, comments);
+            }
+        }
+    }
+    for comments in comments.worlds.values() {
+        let world = &mut resolve.worlds[world];
+        set(&mut world.docs, comments.docs.as_ref());
+        for (key, item) in &mut world.exports {
+            if let (wit_parser::WorldKey::Name(name), WorldItem::Function(function)) = (key, item) {
+                on_function(
+                    function,
+                    comments
+                        .func_exports
+                        .get(name)
+                        .or_else(|| comments.funcs.get(name)),
+                );
+            }
+        }
+    }
+}
+
+fn on_interface(interface: &mut Interface, comments: &InterfaceComments) {
+    set(&mut interface.docs, comments.docs.as_ref());
+    for (name, function) in &mut interface.functions {
+        on_function(function, comments.funcs.get(name));
+    }
+}
+
+fn on_function(function: &mut Function, comments: Option<&FunctionComments>) {
+    let docs = match comments {
+        Some(FunctionComments::Plain(docs) | FunctionComments::Record { docs }) => docs.as_ref(),
+        None => None,
+    };
+    set(&mut function.docs, docs);
+}
+
+fn on_types(resolve: &mut Resolve, types: &[(String, TypeId)], comments: &InterfaceComments) {
+    for (name, id) in types {
+        let Some(comments) = comments.types.get(name) else {
+            continue;
+        };
+        let def = &mut resolve.types[*id];
+        set(&mut def.docs, comments.docs.as_ref());
+        let of = |name: &String| comments.items.get(name);
+        if let TypeDefKind::Record(record) = &mut def.kind {
+            record
+                .fields
+                .iter_mut()
+                .for_each(|field| set(&mut field.docs, of(&field.name)));
+        } else if let TypeDefKind::Variant(variant) = &mut def.kind {
+            variant
+                .cases
+                .iter_mut()
+                .for_each(|case| set(&mut case.docs, of(&case.name)));
+        } else if let TypeDefKind::Enum(cases) = &mut def.kind {
+            cases
+                .cases
+                .iter_mut()
+                .for_each(|case| set(&mut case.docs, of(&case.name)));
+        } else if let TypeDefKind::Flags(flags) = &mut def.kind {
+            flags
+                .flags
+                .iter_mut()
+                .for_each(|flag| set(&mut flag.docs, of(&flag.name)));
+        }
+    }
+}
+
+fn set(docs: &mut Docs, text: Option<&String>) {
+    if let Some(text) = text {
+        docs.contents = Some(text.clone());
+    }
+}

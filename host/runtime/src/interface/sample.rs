@@ -1,0 +1,48 @@
+//! Components for tests, from WIT text alone: their functions have the right types and trap when called.
+
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve, WorldId};
+
+use super::Interface;
+
+/// A component of the world `grain` in this WIT, which may use the package `granary:grain`.
+pub(crate) fn component(wit: &str) -> Vec<u8> {
+    let (resolve, world) = resolve(wit);
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+/// The interface of such a component.
+pub(crate) fn interface(wit: &str) -> Interface {
+    Interface::inspect(&component(wit)).unwrap()
+}
+
+/// The interface of a component that exports `api` with this inside.
+pub(crate) fn api(items: &str) -> Interface {
+    interface(&api_wit(items))
+}
+
+/// The WIT of such a component.
+pub(crate) fn api_wit(items: &str) -> String {
+    format!(
+        "package demo:shop@0.1.0;\ninterface api {{\n{items}\n}}\nworld grain {{ export api; }}\n"
+    )
+}
+
+fn resolve(wit: &str) -> (Resolve, WorldId) {
+    let mut resolve = Resolve {
+        all_features: true,
+        ..Resolve::default()
+    };
+    resolve
+        .push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
+        .unwrap();
+    let package = resolve.push_str("sample.wit", wit).unwrap();
+    let world = resolve.packages[package].worlds["grain"];
+    (resolve, world)
+}

@@ -1,0 +1,304 @@
+use super::sample::{api, api_wit, component, interface};
+use super::*;
+
+fn refused(bytes: &[u8]) -> ComponentError {
+    Interface::inspect(bytes).unwrap_err()
+}
+
+#[test]
+fn what_is_no_component_is_told_apart() {
+    assert_eq!(
+        refused(b""),
+        ComponentError::NotWasm {
+            start: "nothing: the body is empty".into()
+        }
+    );
+    assert_eq!(
+        refused(b"#!/bin/sh\n"),
+        ComponentError::NotWasm {
+            start: "\"#!/bin/sh\\n\"".into()
+        }
+    );
+    assert_eq!(refused(b"\0asm\x01\0\0\0"), ComponentError::CoreModule);
+    assert_eq!(refused(b"\0as"), ComponentError::Truncated { offset: 3 });
+    assert!(matches!(
+        refused(b"\0asm\x0e\0\x01\0"),
+        ComponentError::Invalid { offset: 4, .. }
+    ));
+    assert_eq!(refused(b"\0asm\x0d\0\x01\0"), ComponentError::NoExports);
+    let large = usize::try_from(granary_core::limits::COMPONENT_BYTES_MAX + 1).unwrap();
+    assert_eq!(
+        refused(&vec![0; large]),
+        ComponentError::TooLarge {
+            actual: large as u64
+        }
+    );
+}
+
+#[test]
+fn every_cut_of_a_component_is_an_error_and_no_panic() {
+    let whole = component(&api_wit(
+        "record r { a: string, b: list<u64> }\n f: func(r: r) -> result<r, string>;",
+    ));
+    let wit = Interface::inspect(&whole).unwrap().wit;
+    for end in 0..whole.len() {
+        // Between two custom sections at the end a cut takes nothing away that matters.
+        if let Ok(found) = Interface::inspect(&whole[..end]) {
+            assert_eq!(found.wit, wit, "cut at {end} of {}", whole.len());
+        }
+    }
+    assert!(matches!(
+        refused(&whole[..whole.len() / 2]),
+        ComponentError::Truncated { .. }
+    ));
+}
+
+#[test]
+fn every_flipped_byte_is_an_error_or_a_component_and_no_panic() {
+    let whole = component(&api_wit(
+        "variant v { a, b(u32) }\n f: func(v: option<v>) -> tuple<v, string>;",
+    ));
+    for at in 8..whole.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            drop(Interface::inspect(&bytes));
+        }
+    }
+}
+
+#[test]
+fn methods_have_the_shortest_name_that_is_unique() {
+    let found = interface(
+        "package demo:shop@0.1.0;
+         interface one { get: func() -> u32; put: func(v: u32); }
+         interface two { get: func() -> string; }
+         world grain { export one; export two; export ping: func(); }",
+    );
+    let names: Vec<_> = found
+        .methods
+        .iter()
+        .map(|m| (m.name.as_str(), m.interface.as_deref()))
+        .collect();
+    let (one, two) = (Some("demo:shop/one@0.1.0"), Some("demo:shop/two@0.1.0"));
+    assert_eq!(
+        names,
+        [
+            ("ping", None),
+            ("one.get", one),
+            ("put", one),
+            ("two.get", two)
+        ]
+    );
+    assert_eq!(found.method("one.put").unwrap().name, "put");
+    assert!(found.method("get").is_none());
+    assert_eq!(found.nearest("pnig"), Some("ping"));
+    assert!(!found.is_async);
+}
+
+#[test]
+fn hooks_and_the_host_s_interfaces_are_no_methods() {
+    let found = interface(
+        "package demo:shop@0.1.0;
+         interface api { use types.{item}; put: func(item: item); }
+         interface types { record item { name: string } }
+         world grain { include granary:grain/imports@0.1.0; include granary:grain/with-lifecycle@0.1.0; include granary:grain/with-migration@0.1.0; export api; }",
+    );
+    let names: Vec<_> = found.methods.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["put"]);
+    assert_eq!(
+        found.lifecycle.as_deref(),
+        Some("granary:grain/lifecycle@0.1.0")
+    );
+    assert_eq!(
+        found.migration.as_deref(),
+        Some("granary:grain/migration@0.1.0")
+    );
+    assert_eq!(found.http, None);
+    let imports: Vec<_> = found.imports.iter().map(|i| i.name.as_str()).collect();
+    assert_eq!(
+        imports,
+        [
+            "granary:grain/context@0.1.0",
+            "granary:grain/state@0.1.0",
+            "granary:grain/calls@0.1.0"
+        ]
+    );
+    assert!(found.wit.contains("record item {"), "{}", found.wit);
+    assert!(!found.wit.contains("interface state"), "{}", found.wit);
+}
+
+#[test]
+fn extra_exports_of_tool_chains_are_passed_over() {
+    let found = interface(
+        "package demo:shop@0.1.0;
+         interface api { f: func(); }
+         world grain {
+             export api;
+             export init: func();
+             export exports: interface { resource store { constructor(); } }
+         }",
+    );
+    let names: Vec<_> = found.methods.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["f"]);
+}
+
+#[test]
+fn an_unknown_import_is_named() {
+    let bytes = component(
+        "package demo:shop@0.1.0;
+         interface api { f: func(); }
+         interface warehouse { take: func(); }
+         world grain { import warehouse; export api; }",
+    );
+    let name = "demo:shop/warehouse@0.1.0".to_owned();
+    assert_eq!(
+        refused(&bytes),
+        ComponentError::UnknownImport {
+            name,
+            nearest: None
+        }
+    );
+    assert!(refused(&bytes).to_string().contains("granary:grain/calls"));
+}
+
+#[test]
+fn a_resource_is_refused_with_its_place() {
+    let of = |items: &str| {
+        let error = refused(&component(&api_wit(items)));
+        let ComponentError::Resource { function, place } = error else {
+            panic!("{error}")
+        };
+        (function, place)
+    };
+    let (function, place) =
+        of("resource h; record item { name: string, handle: h } put: func(item: list<item>);");
+    assert_eq!(
+        (function.as_str(), place.as_str()),
+        ("put", "parameter 'item', the elements, field 'handle'")
+    );
+    let (function, place) = of("resource h; get: func() -> result<option<h>, string>;");
+    assert_eq!(
+        (function.as_str(), place.as_str()),
+        ("get", "the result, 'ok'")
+    );
+    let (function, _) = of("resource h { constructor(); }");
+    assert_eq!(function, "[constructor]h");
+}
+
+#[test]
+fn streams_and_async_functions_ask_for_the_async_engine() {
+    let found = api("f: async func(a: u32) -> u32; g: func(s: stream<u8>);");
+    assert!(found.is_async);
+    assert!(found.method("f").unwrap().not_callable.is_none());
+    let why = found.method("g").unwrap().not_callable.as_deref().unwrap();
+    assert!(why.contains("parameter 's'"), "{why}");
+    let refused = found
+        .method("g")
+        .unwrap()
+        .arguments_from_json(b"[]", &granary_core::limits::Limits::DEFAULT);
+    assert_eq!(refused.unwrap_err().detail, why);
+}
+
+#[test]
+fn types_of_absurd_depth_or_size_are_refused() {
+    let whole = component(&api_wit("f: func(v: u32);"));
+    // A component type section with a thousand nested lists in front: `list<u8>`, then always a list of the one before.
+    let mut types = leb128(1000);
+    for at in 0_u16..1000 {
+        types.push(0x70);
+        if at == 0 {
+            types.push(0x7d);
+        } else {
+            types.extend(index(at - 1));
+        }
+    }
+    let mut deep = whole[..8].to_vec();
+    deep.push(7);
+    deep.extend(leb128(u16::try_from(types.len()).unwrap()));
+    deep.extend(types);
+    let ComponentError::Invalid { why, .. } = refused(&deep) else {
+        panic!("accepted")
+    };
+    assert!(why.contains("nesting"), "{why}");
+    let mut large = "u8".to_owned();
+    for _ in 0..17 {
+        large = format!("tuple<{large},{large}>");
+    }
+    assert!(matches!(
+        refused(&component(&api_wit(&format!("f: func(v: {large});")))),
+        ComponentError::Unsupported { .. }
+    ));
+}
+
+fn leb128(value: u16) -> Vec<u8> {
+    match value {
+        0..0x80 => vec![u8::try_from(value).unwrap()],
+        _ => vec![
+            u8::try_from(value & 0x7f).unwrap() | 0x80,
+            u8::try_from(value >> 7).unwrap(),
+        ],
+    }
+}
+
+/// The index of a type, which shares its room with the codes of the plain types: a signed number.
+fn index(at: u16) -> Vec<u8> {
+    match at {
+        0..0x40 => vec![u8::try_from(at).unwrap()],
+        _ => vec![
+            u8::try_from(at & 0x7f).unwrap() | 0x80,
+            u8::try_from(at >> 7).unwrap(),
+        ],
+    }
+}
+
+#[test]
+fn comments_reach_the_interface_when_the_component_carries_them() {
+    let wit = "/// A shop.
+         package demo:shop@0.1.0;
+         /// What it sells.
+         interface api {
+             /// One thing.
+             record item {
+                 /// What it is called.
+                 name: string,
+             }
+             /// Puts it there.
+             put: func(item: item);
+         }
+         /// The whole.
+         world grain { export api; /// Says hello.
+           export hello: func(); }";
+    let bare = component(wit);
+    assert_eq!(
+        Interface::inspect(&bare)
+            .unwrap()
+            .method("put")
+            .unwrap()
+            .docs,
+        None
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("shop.wit"), wit).unwrap();
+    let bytes = embed_docs(bare, &[folder.path()]).unwrap();
+    let found = Interface::inspect(&bytes).unwrap();
+    assert_eq!(
+        found.method("put").unwrap().docs.as_deref(),
+        Some("Puts it there.")
+    );
+    assert_eq!(
+        found.method("hello").unwrap().docs.as_deref(),
+        Some("Says hello.")
+    );
+    for text in [
+        "/// A shop.",
+        "/// What it sells.",
+        "/// One thing.",
+        "/// What it is called.",
+        "/// Puts it there.",
+        "/// The whole.",
+    ] {
+        assert!(found.wit.contains(text), "{text} is not in\n{}", found.wit);
+    }
+    assert_eq!(embed_docs(bytes.clone(), &[folder.path()]).unwrap(), bytes);
+}

@@ -1,0 +1,100 @@
+//! The cache of compiled components.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use granary_core::limits::Limits;
+
+use crate::bench::{activate, config, everything, linked, spec};
+use granary_runtime::Runtime;
+
+async fn answer(dir: &Path, key: [u8; 32]) -> String {
+    let runtime = Runtime::new(granary_runtime::RuntimeConfig {
+        cache_key: key,
+        ..config(Some(dir))
+    })
+    .unwrap();
+    let linked = linked(&runtime, &everything(), &spec(Limits::DEFAULT)).await;
+    activate(&linked)
+        .await
+        .unwrap()
+        .call("add", "[2,3]")
+        .await
+        .unwrap()
+}
+
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let engines: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let all = engines.iter().flat_map(|engine| {
+        fs::read_dir(engine)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+    });
+    all.filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect()
+}
+
+#[tokio::test]
+async fn compiled_code_is_mapped_again_and_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    let code = files(dir.path(), "cwasm");
+    assert_eq!(
+        (
+            code.len(),
+            files(dir.path(), "mac").len(),
+            files(dir.path(), "tmp").len()
+        ),
+        (1, 1, 0)
+    );
+    let written = fs::metadata(&code[0]).unwrap().modified().unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    assert_eq!(fs::metadata(&code[0]).unwrap().modified().unwrap(), written);
+}
+
+#[tokio::test]
+async fn changed_code_a_lost_mac_and_another_key_all_mean_compiling_again() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    let code = files(dir.path(), "cwasm").remove(0);
+    let mut changed = fs::read(&code).unwrap();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    fs::write(&code, &changed).unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    assert!(
+        fs::read(&code).unwrap() != changed,
+        "the changed code lies there still"
+    );
+    fs::remove_file(files(dir.path(), "mac").remove(0)).unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    let mac = fs::read(files(dir.path(), "mac").remove(0)).unwrap();
+    assert_eq!(answer(dir.path(), [8; 32]).await, "5");
+    assert!(fs::read(files(dir.path(), "mac").remove(0)).unwrap() != mac);
+}
+
+#[tokio::test]
+async fn what_an_older_engine_left_is_removed_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("sync-0123456789abcdef");
+    let foreign = dir.path().join("precious");
+    fs::create_dir_all(&old).unwrap();
+    fs::create_dir_all(&foreign).unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    assert!(!old.exists());
+    assert!(foreign.exists());
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_share_one_component() {
+    let runtime = crate::bench::runtime();
+    let wat = everything();
+    let (one, other) = tokio::join!(
+        crate::bench::load(&runtime, &wat),
+        crate::bench::load(&runtime, &wat)
+    );
+    assert!(std::sync::Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+}
