@@ -1,0 +1,142 @@
+//! What a Rust grain uses of its host: state, calls, context, hooks. All of it is optional: a component that exports its own
+//! interface is a grain, without this crate.
+//!
+//! # From nothing to a grain
+//!
+//! A grain is a component: a Cargo package of crate type `cdylib`, built by `cargo build --release --target wasm32-wasip2`.
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! granary-sdk = { path = "../../guest-sdk/rust" }
+//! wit-bindgen = "=0.61.1"
+//! ```
+//!
+//! Its API is an interface in WIT, in `wit/counter.wit`. Each function becomes a method that is called over HTTP with JSON, from
+//! the command line, and from other grains. The documentation comments go into the kind's OpenAPI page. What the grain uses of the
+//! host need not be named here: it comes with this crate.
+//!
+//! ```wit
+//! package demo:counter@0.1.0;
+//!
+//! interface counter {
+//!   /// Adds `by` to the number and answers the new one.
+//!   increment: func(by: u64) -> u64;
+//!   get: func() -> u64;
+//! }
+//!
+//! world grain {
+//!   export counter;
+//! }
+//! ```
+//!
+//! The code implements the trait that `wit_bindgen` makes from it, and [`grain!`] exports it:
+//!
+//! ```
+//! use exports::demo::counter::counter::Guest;
+//! use granary_sdk::state::Value;
+//!
+//! wit_bindgen::generate!({
+//! #   inline: "
+//! #     package demo:counter@0.1.0;
+//! #     interface counter { increment: func(by: u64) -> u64; get: func() -> u64; }
+//! #     world grain { export counter; }
+//! #   ",
+//! #   path: [],
+//! #   /*
+//!     path: "wit",
+//! #   */
+//!     world: "grain",
+//! });
+//!
+//! const COUNT: Value<u64> = Value::at("count");
+//!
+//! struct Counter;
+//!
+//! impl Guest for Counter {
+//!     fn increment(by: u64) -> u64 {
+//!         let count = Self::get() + by;
+//!         COUNT.set(&count).expect("a number fits into the state");
+//!         count
+//!     }
+//!
+//!     fn get() -> u64 {
+//!         COUNT.get().expect("the state is readable").unwrap_or(0)
+//!     }
+//! }
+//!
+//! granary_sdk::grain!(Counter);
+//! # fn main() {}
+//! ```
+//!
+//! `granary.toml` makes a kind of it. `get` is a `read` method: it may not write, and can be called with `GET`.
+//!
+//! ```toml
+//! [kinds.counter]
+//! build = "."
+//!
+//! [kinds.counter.methods.get]
+//! mode = "read"
+//! ```
+//!
+//! `granary dev` builds it, runs it, and builds it again when a file changes:
+//!
+//! ```text
+//! $ curl -d 5 localhost:7420/g/counter/visits/increment
+//! 5
+//! $ curl localhost:7420/g/counter/visits/get
+//! 5
+//! ```
+//!
+//! # What a turn is
+//!
+//! One call is one *turn*. A grain has one turn at a time, so plain code without locks is right. What the turn writes to the
+//! [`state`] and the messages that it sends with [`Remote::send`](calls::Remote::send) are committed together when it ends, and the
+//! answer leaves after that. When it panics, nothing of it is left, and the caller is told. So `expect` is a fair answer to an
+//! error that leaves nothing to do.
+//!
+//! Memory (`static`, `thread_local!`) is the activation's own. It is fast, and gone when the grain goes to rest.
+//!
+//! `println!` and `eprintln!` go to the grain's log.
+//!
+//! # Calls, hooks, and what a turn knows
+//!
+//! - [`calls`]: other grains by name, with typed arguments.
+//! - [`context`]: who calls, until when, in which chain.
+//! - [`hooks`]: code around an activation, and code that takes over the state of an older revision. Name them in the macro:
+//!   `grain!(Counter, lifecycle, migration)`.
+//!
+//! # The contract's types in an interface of one's own
+//!
+//! An interface that uses `granary:grain/types`, say to answer a `call-error`, needs the contract's WIT beside its own. `with` makes
+//! the generated types those of this crate:
+//!
+//! ```ignore
+//! wit_bindgen::generate!({
+//!     path: ["wit/deps/granary-grain", "wit"],
+//!     world: "demo:shop/grain", // whose world says: include granary:grain/imports@0.1.0;
+//!     with: {
+//!         "granary:grain/types@0.1.0": granary_sdk::bindings::granary::grain::types,
+//!         "granary:grain/context@0.1.0": granary_sdk::bindings::granary::grain::context,
+//!         "granary:grain/state@0.1.0": granary_sdk::bindings::granary::grain::state,
+//!         "granary:grain/calls@0.1.0": granary_sdk::bindings::granary::grain::calls,
+//!     },
+//! });
+//! ```
+//!
+//! # Features
+//!
+//! - `json` (default): typed state and calls, by serde. Without it there are bytes, and components are about 30 KB smaller.
+
+pub mod state;
+
+pub mod calls;
+
+pub mod context;
+
+pub mod hooks;
+
+#[expect(missing_docs, reason = "generated")]
+pub mod bindings;

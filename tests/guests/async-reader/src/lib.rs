@@ -1,0 +1,67 @@
+//! Async functions: calls of one activation overlap wherever one of them awaits.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use exports::test::async_reader::reader::Guest;
+use granary_sdk::state::{self, Value};
+use wit_bindgen::yield_async;
+
+wit_bindgen::generate!({ path: "wit", world: "grain" });
+
+const COUNT: Value<u64> = Value::at("count");
+
+/// Calls of `meet` that have begun.
+static HERE: AtomicU32 = AtomicU32::new(0);
+
+struct Reader;
+
+impl Guest for Reader {
+    async fn meet(guests: u32) -> u32 {
+        HERE.fetch_add(1, Ordering::Relaxed);
+        loop {
+            let here = HERE.load(Ordering::Relaxed);
+            if guests <= here {
+                return here;
+            }
+            yield_async().await;
+        }
+    }
+
+    async fn nap(ms: u32) {
+        nap(ms).await;
+    }
+
+    async fn slow_increment(ms: u32) -> u64 {
+        let count = Self::plain() + 1;
+        nap(ms).await;
+        COUNT.set(&count).expect("the state is writable");
+        count
+    }
+
+    async fn get() -> u64 {
+        Self::plain()
+    }
+
+    async fn write_while_reading() -> Result<(), String> {
+        state::set_bytes("forbidden", b"?").map_err(|e| e.to_string())
+    }
+
+    async fn trap_later(ms: u32) {
+        nap(ms).await;
+        panic!("as told");
+    }
+
+    fn plain() -> u64 {
+        COUNT.get().expect("the state is readable").unwrap_or(0)
+    }
+}
+
+async fn nap(ms: u32) {
+    let end = Instant::now() + Duration::from_millis(ms.into());
+    while Instant::now() < end {
+        yield_async().await;
+    }
+}
+
+granary_sdk::grain!(Reader);
