@@ -1,0 +1,6 @@
+//! Bytes from the disk are a record, or damaged; they never bring the node down.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| granary_store::fuzz_decode(bytes));

@@ -1,0 +1,170 @@
+//! What a deployment would do, what it did, and why it was refused.
+
+use granary_core::id::{Digest, KindName, Revision};
+use granary_runtime::{Change, ComponentError, LinkError, Verdict};
+use serde::Serialize;
+
+/// What a deployment would change. Nothing has been changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The kind.
+    pub kind: KindName,
+    /// The revision that is current now; none for a new kind.
+    pub from: Option<Revision>,
+    /// The revision that it would become; the current one if nothing differs.
+    pub to: Revision,
+    /// The component.
+    pub component: Digest,
+    /// Whether component and settings are those of the current revision, so that nothing would happen.
+    pub unchanged: bool,
+    /// What it means for callers; none for a new kind.
+    pub verdict: Option<Verdict>,
+    /// The differences of the interfaces.
+    pub changes: Vec<Change>,
+    /// Grants that would be added, in words.
+    pub grants_added: Vec<String>,
+    /// Grants that would be removed, in words.
+    pub grants_removed: Vec<String>,
+    /// Imports that the new component has and the old one had not.
+    pub imports_added: Vec<String>,
+    /// Imports that the new component no longer has.
+    pub imports_removed: Vec<String>,
+    /// Limits that would change.
+    pub limits: Vec<LimitChange>,
+    /// Live activations, each of which finishes its turn and then moves.
+    pub live_activations: usize,
+    /// Whether `migrate` would be called for each grain with state.
+    pub migrates: bool,
+    /// What looks like a mistake but is allowed.
+    pub warnings: Vec<String>,
+}
+
+/// One limit that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitChange {
+    /// Its manifest key.
+    pub key: &'static str,
+    /// Before, as a person writes it.
+    pub from: String,
+    /// After.
+    pub to: String,
+}
+
+/// What a deployment or rollback did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deployed {
+    /// The kind.
+    pub kind: KindName,
+    /// The revision that is current now.
+    pub revision: Revision,
+    /// The one before; none for a new kind.
+    pub before: Option<Revision>,
+    /// Whether nothing had to be done.
+    pub unchanged: bool,
+    /// `first`, `same`, `additive`, `breaking`, or `rollback`.
+    pub verdict: String,
+    /// Live activations that move after their turn.
+    pub live_activations: usize,
+    /// What looks like a mistake but is allowed.
+    pub warnings: Vec<String>,
+}
+
+/// What two revisions of a kind differ in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// The kind.
+    pub kind: KindName,
+    /// The older side.
+    pub from: Revision,
+    /// The newer side.
+    pub to: Revision,
+    /// What it means for callers.
+    pub verdict: Verdict,
+    /// The differences of the interfaces.
+    pub changes: Vec<Change>,
+    /// Grants only in `to`.
+    pub grants_added: Vec<String>,
+    /// Grants only in `from`.
+    pub grants_removed: Vec<String>,
+    /// Imports only in `to`.
+    pub imports_added: Vec<String>,
+    /// Imports only in `from`.
+    pub imports_removed: Vec<String>,
+    /// Limits that differ.
+    pub limits: Vec<LimitChange>,
+}
+
+/// Why a deployment, a rollback or a question about a kind was refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// No such kind.
+    #[error("there is no kind '{name}'{}", nearest.as_ref().map(|n| format!("; did you mean '{n}'?")).unwrap_or_default())]
+    NoKind {
+        /// As given.
+        name: String,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
+    /// No such revision is kept.
+    #[error("kind '{kind}' has no revision {revision}; it keeps {}", kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NoRevision {
+        /// The kind.
+        kind: KindName,
+        /// As given.
+        revision: Revision,
+        /// Those that are kept.
+        kept: Vec<Revision>,
+    },
+    /// There is nothing to roll back to.
+    #[error("kind '{kind}' has no earlier revision to roll back to")]
+    NothingBefore {
+        /// The kind.
+        kind: KindName,
+    },
+    /// The component has not been uploaded.
+    #[error("component {digest} has not been uploaded")]
+    NoArtifact {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The component is not usable.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The component and the grants do not fit.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The manifest names a method that the component does not export.
+    #[error("the manifest names the method '{method}', which the component does not export{}", nearest.as_ref().map(|n| format!("; did you mean '{n}'?")).unwrap_or_default())]
+    NoMethod {
+        /// As the manifest has it.
+        method: String,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
+    /// The component traps, or uses up a limit, before anything is called.
+    #[error("the component fails while it starts: {detail}")]
+    Start {
+        /// How.
+        detail: String,
+        /// The guest's stack, innermost first.
+        backtrace: Vec<String>,
+    },
+    /// The new interface would break callers, and nobody said that this is meant.
+    #[error("the new interface breaks callers: {}; deploy with --breaking if that is meant", plan.changes.iter().filter(|c| c.breaking).map(|c| format!("{}: {}", c.path, c.what)).collect::<Vec<_>>().join("; "))]
+    Breaking {
+        /// What would change.
+        plan: Box<Plan>,
+    },
+    /// Somebody else deployed at the same time.
+    #[error("kind '{kind}' was changed by someone else just now; look and repeat")]
+    Conflict {
+        /// The kind.
+        kind: KindName,
+    },
+    /// The node cannot do it just now.
+    #[error("the node cannot do this just now: {detail}")]
+    Unavailable {
+        /// Why, and what has to happen.
+        detail: String,
+    },
+}

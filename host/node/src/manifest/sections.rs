@@ -1,0 +1,266 @@
+//! The sections of `granary.toml` as they are written. Unknown keys are errors; what is left out has its default.
+
+use std::collections::BTreeMap;
+
+use granary_core::kind::Mode;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::config::units::{Period, Size};
+
+/// The kinds of a project.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ProjectFile {
+    /// What the project is, for people.
+    pub package: Option<PackageSection>,
+    /// The kinds, by their names.
+    pub kinds: BTreeMap<String, KindSection>,
+}
+
+/// What the project is, for people.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PackageSection {
+    /// The project's name.
+    pub name: Option<String>,
+    /// The project's version.
+    pub version: Option<String>,
+    /// A line about it.
+    pub description: Option<String>,
+}
+
+/// A kind: where its component comes from and what its grains may do.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct KindSection {
+    /// A finished component, relative to this file. With `command`: the file that the command leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// The folder of the source, relative to this file; the file's own folder unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// The source's language. Only `rust` is built without a `command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+    /// A shell command that builds the component, run in the `build` folder. For every language but Rust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A line for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// How much one grain may use.
+    pub limits: LimitsSection,
+    /// Methods that are not as usual, by their WIT names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub methods: BTreeMap<String, MethodSection>,
+    /// What the kind may reach outside itself. Nothing unless granted.
+    pub grants: GrantsSection,
+}
+
+/// A language that `granary build` knows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    /// A Cargo package of crate type `cdylib`.
+    Rust,
+}
+
+/// How much one grain may use.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LimitsSection {
+    /// Linear memories and tables of one activation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
+    /// Guest CPU time of one turn; waiting is not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_time: Option<Period>,
+    /// Wall-clock time of one turn, from its start to its commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_time: Option<Period>,
+    /// How long a caller waits unless it says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_timeout: Option<Period>,
+    /// Calls that wait in one grain's mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mailbox_calls: Option<u32>,
+    /// Bytes of arguments that wait in one grain's mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mailbox_bytes: Option<Size>,
+    /// Bytes of one call's arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Size>,
+    /// Bytes of one call's result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Size>,
+    /// Bytes that decoded arguments or a result may take on the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_memory: Option<Size>,
+    /// Bytes of one state value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_value: Option<Size>,
+    /// Bytes of a grain's whole state, keys included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_total: Option<Size>,
+    /// One-way messages that one turn may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sends: Option<u32>,
+    /// Bytes of log a second; what goes over is dropped and counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_rate: Option<Size>,
+    /// How long an activation may rest before it is dropped from memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Period>,
+    /// Time for starting, `migrate` and `activate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation_time: Option<Period>,
+    /// Time for `deactivate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deactivation_time: Option<Period>,
+    /// Bytes of a request's body under `/http/`; bodies stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_body: Option<Size>,
+}
+
+/// How one method is run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct MethodSection {
+    /// `exclusive` (the default) or `read`: a read method may not write, and can be called with GET.
+    pub mode: ModeName,
+    /// How long a caller waits unless it says otherwise; else the kind's `call-timeout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Period>,
+    /// Whether an `err` answer drops the turn's writes and sends.
+    pub rollback_on_err: bool,
+    /// The HTTP status of an `err` answer: 400 to 599; 400 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub err_status: Option<u16>,
+    /// How long a GET's answer may be kept by caches; whole seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Period>,
+}
+
+/// How calls of a method meet others of the same grain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeName {
+    /// Alone, in arrival order. May write.
+    #[default]
+    Exclusive,
+    /// May not write.
+    Read,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Exclusive => Self::Exclusive,
+            ModeName::Read => Self::Read,
+        }
+    }
+}
+
+/// What a kind may reach outside itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct GrantsSection {
+    /// Directories of the node that guests see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<DirectorySection>,
+    /// Environment variables that guests see.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Values of `wasi:config`; the interface is there only if this table is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<BTreeMap<String, String>>,
+    /// Who may be reached by outgoing HTTP: texts such as `"https://api.example.com"` or `"*.example.com:8443"`, or tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpRule>,
+}
+
+/// A directory of the node that guests see.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DirectorySection {
+    /// The directory on the node; relative ones are taken from the node's `engine.grants-root`.
+    pub host: String,
+    /// Its absolute path inside the guest.
+    pub guest: String,
+    /// Whether guests may change anything in it.
+    #[serde(default)]
+    pub writable: bool,
+}
+
+/// Whom outgoing HTTP may reach: a text, or a table that says more.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum HttpRule {
+    /// `[scheme://]host[:port]`.
+    Text(String),
+    /// The same in parts.
+    Table(HttpSection),
+}
+
+/// Whom outgoing HTTP may reach, in parts.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HttpSection {
+    /// `[scheme://]host[:port]`; the host may start with `*.`.
+    pub host: String,
+    /// Methods; all unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// Whether the name may resolve to a private, loopback or link-local address.
+    #[serde(default)]
+    pub private: bool,
+}
+
+impl<'de> Deserialize<'de> for HttpRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rule;
+        impl<'de> Visitor<'de> for Rule {
+            type Value = HttpRule;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text such as \"https://api.example.com\", or a table with 'host'")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<HttpRule, E> {
+                Ok(HttpRule::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HttpRule, A::Error> {
+                HttpSection::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    .map(HttpRule::Table)
+            }
+        }
+        deserializer.deserialize_any(Rule)
+    }
+}
+
+impl JsonSchema for HttpRule {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HttpRule".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<HttpSection>();
+        schemars::json_schema!({ "anyOf": [{ "type": "string", "examples": ["https://api.example.com"] }, table] })
+    }
+}
+
+impl KindSection {
+    /// The section without what only concerns the build.
+    pub fn to_deploy(&self) -> Self {
+        Self {
+            component: None,
+            build: None,
+            language: None,
+            command: None,
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! From `granary new` to a change that is live: what somebody does who writes a grain.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::harness::node::PROGRAM;
+use crate::harness::{Cli, Client, guests, repository, until, within};
+
+/// `granary dev`, and a client of the node that it runs. Dropping it kills the process.
+struct Dev {
+    _process: Child,
+    client: Client,
+    /// The lines that it printed until it was ready.
+    said: Vec<String>,
+}
+
+impl Dev {
+    /// Starts it and waits until it is ready and has printed a curl line of the kind.
+    async fn start(folder: &Path, project: &str, kind: &str, target: &Path) -> Self {
+        let mut command = Command::new(PROGRAM);
+        let data = folder.join("dev-data");
+        command
+            .args(["dev", project, "--listen", "127.0.0.1:0", "--data"])
+            .arg(data);
+        command
+            .current_dir(folder)
+            .env("NO_COLOR", "1")
+            .env("CARGO_TARGET_DIR", target)
+            .kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let base = loop {
+            let line = within("a curl line", lines.next_line())
+                .await
+                .unwrap()
+                .expect("dev goes on");
+            said.push(line.clone());
+            let url = line
+                .find("http://127.0.0.1:")
+                .map(|at| line[at..].to_owned());
+            if let Some((base, _)) = url
+                .as_deref()
+                .and_then(|url| url.split_once(&format!("/g/{kind}/")))
+            {
+                break base.to_owned();
+            }
+        };
+        // Whatever it prints later must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self {
+            _process: process,
+            client: Client::new(base, None, false),
+            said,
+        }
+    }
+}
+
+#[tokio::test]
+async fn dev_runs_a_sample_and_prints_curl_lines_that_work() {
+    drop(guests::component("counter"));
+    let folder = tempfile::tempdir().unwrap();
+    let sample = repository().join("sample-grains").join("counter");
+    let target = repository().join("sample-grains").join("target");
+    let dev = Dev::start(folder.path(), sample.to_str().unwrap(), "counter", &target).await;
+    assert!(
+        dev.said.iter().any(|line| line.contains("ready")),
+        "{:?}",
+        dev.said
+    );
+    let curl = dev.said.iter().find(|line| line.contains("curl")).unwrap();
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(curl.trim())
+        .output()
+        .await
+        .unwrap();
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && !answer.contains("problem"),
+        "{curl}\n{answer}"
+    );
+    assert!(
+        dev.client
+            .call("counter/a", "increment", json!([2]))
+            .await
+            .ok()
+            == 2
+    );
+}
+
+#[tokio::test]
+async fn a_new_project_runs_in_dev_and_a_change_is_live_with_its_state_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    Cli::run(folder.path(), None, &["new", "errands"])
+        .await
+        .ok();
+    let said = Cli::run(folder.path(), None, &["new", "errands"])
+        .await
+        .fails(1);
+    assert!(
+        said.contains("errands"),
+        "what is there already is not overwritten: {said}"
+    );
+    // The dependencies of every new project are the same: they build once a checkout.
+    let target = repository().join("target").join("new-projects");
+    let dev = Dev::start(folder.path(), "errands", "errands", &target).await;
+    assert_eq!(
+        dev.client
+            .call("errands/mine", "add", json!(["milk"]))
+            .await
+            .ok(),
+        1
+    );
+    assert_eq!(
+        dev.client
+            .call("errands/mine", "items", json!([]))
+            .await
+            .ok(),
+        json!(["milk"])
+    );
+    let source = folder.path().join("errands/src/lib.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    // A mistake first: the last good revision goes on.
+    std::fs::write(&source, format!("{text}\nthis is no Rust\n")).unwrap();
+    assert_eq!(
+        dev.client
+            .call("errands/mine", "items", json!([]))
+            .await
+            .ok(),
+        json!(["milk"])
+    );
+    let changed = text.replace(".into_owned())", ".to_uppercase())");
+    assert_ne!(changed, text);
+    std::fs::write(&source, changed).unwrap();
+    until("the change", || async {
+        (dev.client
+            .call("errands/mine", "items", json!([]))
+            .await
+            .ok()
+            == json!(["MILK"]))
+        .then_some(())
+    })
+    .await;
+}

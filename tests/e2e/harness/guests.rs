@@ -1,0 +1,89 @@
+//! The sample grains and the guests that only a test could love, built from source once a run.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::node::PROGRAM;
+use super::repository;
+
+/// The guests that only a test could love. Those without a manifest are none: they show what must be refused.
+const TEST_GUESTS: &str = "tests/guests";
+
+/// Builds every guest, with the program under test.
+static BUILT: LazyLock<()> = LazyLock::new(|| {
+    build("sample-grains");
+    // One by one: three of them are revisions of the same kind.
+    let mut guests: Vec<_> = std::fs::read_dir(repository().join(TEST_GUESTS))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .collect();
+    guests.retain(|entry| entry.path().join("granary.toml").exists());
+    guests.iter().for_each(|entry| {
+        build(&format!(
+            "{TEST_GUESTS}/{}",
+            entry.file_name().to_str().unwrap()
+        ))
+    });
+});
+
+fn build(project: &str) {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(["build", project])
+        .current_dir(repository())
+        .stdin(Stdio::null());
+    // Their dependencies build once.
+    let target = if project.starts_with(TEST_GUESTS) {
+        TEST_GUESTS
+    } else {
+        project
+    };
+    command.env("CARGO_TARGET_DIR", repository().join(target).join("target"));
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{project} does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Where a guest's source lies, and where its component is left.
+fn places(name: &str) -> (PathBuf, PathBuf) {
+    let sample = repository().join("sample-grains").join(name);
+    let test = repository().join(TEST_GUESTS).join(name);
+    let (source, project) = if sample.exists() {
+        (sample, repository().join("sample-grains"))
+    } else {
+        (test.clone(), test)
+    };
+    (source, project.join("target").join("granary"))
+}
+
+/// A guest's kind and its section of `granary.toml`.
+fn section(name: &str) -> (String, toml::Value) {
+    let text = std::fs::read_to_string(places(name).0.join("granary.toml")).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    let kinds = table["kinds"].as_table().unwrap();
+    let (kind, section) = kinds.iter().next().unwrap();
+    (kind.clone(), section.clone())
+}
+
+/// A guest's component.
+pub(crate) fn component(name: &str) -> Vec<u8> {
+    *BUILT;
+    let file = places(name).1.join(format!("{}.wasm", section(name).0));
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// A guest's section as a deployment sends it: without what concerns only the build.
+pub(crate) fn manifest(name: &str) -> Value {
+    let mut section = serde_json::to_value(section(name).1).unwrap();
+    let members = section.as_object_mut().unwrap();
+    for key in ["build", "component", "command", "language"] {
+        members.remove(key);
+    }
+    section
+}

@@ -1,0 +1,43 @@
+//! The whole product from the outside: real `granary` processes on loopback, HTTP and the command line, `kill -9`.
+//!
+//! Nothing here links the product; what a test knows is what a user sees. Each test has a data directory of its own, each node a free
+//! port, and every wait is for a state, with a bound. The guests are built from source once a run.
+//!
+//! Read in this order.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![expect(clippy::panic, reason = "a helper of a test may fail the test")]
+#![expect(
+    clippy::print_stderr,
+    reason = "what a failed test needs to be understood"
+)]
+
+mod harness;
+
+mod main_job;
+
+mod crash;
+
+mod types;
+
+mod bad_json;
+mod bad_manifest;
+mod bad_path;
+mod bad_upload;
+
+mod activation;
+mod asynchronous;
+mod calls;
+mod grants;
+mod http_grain;
+mod idempotency;
+mod limits;
+mod reads;
+mod revisions;
+
+mod access;
+mod command_line;
+mod data_directory;
+mod development;
+mod observing;
+mod slow_client;
+mod state_api;
