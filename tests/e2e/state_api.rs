@@ -108,6 +108,19 @@ async fn an_export_is_a_backup_that_another_node_takes_in() {
             "{key}"
         );
     }
+    // A node that has never seen the kind gets it from a backup of everything, and serves it at once.
+    let whole = node.folder().join("whole.granary");
+    let to = whole.to_str().unwrap();
+    granary(&node, &["state", "export", "--all", "--to", to])
+        .await
+        .ok();
+    let empty = Node::start().await;
+    granary(&empty, &["state", "import", to]).await.ok();
+    assert_eq!(empty.client().get("/g/counter/a/get").await.ok(), 7);
+    assert_eq!(
+        empty.client().get("/v1/kinds/counter").await.ok()["current"],
+        1
+    );
     // A damaged backup is refused as a whole.
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;

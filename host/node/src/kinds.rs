@@ -6,6 +6,7 @@
 pub mod catalogue;
 mod deploy;
 mod differences;
+mod import;
 pub mod plan;
 mod trial;
 

@@ -23,7 +23,7 @@ mod line;
 mod parts;
 
 pub use self::export::{ExportOptions, Exported, export};
-pub use self::import::{Existing, ImportOptions, Imported, import};
+pub use self::import::{Existing, Imported, import};
 #[doc(hidden)]
 pub use self::line::fuzz_line;
 use crate::door::StoreError;

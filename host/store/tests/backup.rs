@@ -9,9 +9,7 @@ use std::io::Cursor;
 
 use granary_core::id::{CallId, Digest, GrainId, KindName, Revision};
 use granary_core::kind::{KindRecord, KindSpec, RevisionRecord, Rollout};
-use granary_store::transfer::{
-    Existing, ExportOptions, ImportOptions, Imported, TransferError, export, import,
-};
+use granary_store::transfer::{Existing, ExportOptions, Imported, TransferError, export, import};
 use granary_store::{Commit, Memory, PageSize, ReplyRecord, SendRecord, Store};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -141,15 +139,7 @@ async fn imported(
     file: &[u8],
     existing: Existing,
 ) -> Result<Imported, TransferError> {
-    import(
-        store,
-        &mut Cursor::new(file),
-        ImportOptions {
-            existing,
-            catalogue: true,
-        },
-    )
-    .await
+    import(store, &mut Cursor::new(file), existing).await
 }
 
 async fn is_empty(store: &dyn Store) -> bool {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use futures::StreamExt;
 use granary_core::id::KindName;
 use granary_store::embedded::Settings;
-use granary_store::transfer::{self, Existing, ExportOptions, ImportOptions, TransferError};
+use granary_store::transfer::{self, Existing, ExportOptions, TransferError};
 use granary_store::{Embedded, Store, StoreError};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub struct ImportArgs {
     /// What to do with what is there already
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     existing: ExistingName,
-    /// Write into this data directory instead of asking a node: kinds and components, too; no node may hold it
+    /// Write into this data directory instead of asking a node; no node may hold it
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -216,11 +216,7 @@ async fn import_into(
         ExistingName::Skip => Existing::Skip,
     };
     let store = open(dir)?;
-    let options = ImportOptions {
-        existing,
-        catalogue: true,
-    };
-    let done = transfer::import(&store, &mut BufReader::new(file), options).await;
+    let done = transfer::import(&store, &mut BufReader::new(file), existing).await;
     close(store).await?;
     let done = done.map_err(|e| transfer_error(&e))?;
     Ok(json!({

@@ -61,12 +61,13 @@ impl Catalogue {
         self.entries.read().get(name).cloned()
     }
 
-    /// Shows a changed kind. What its revisions run is taken over from the entry that it replaces.
+    /// Shows a changed kind. What its revisions run is taken over from the entry that it replaces, for those that stayed the same.
     pub(super) fn put(&self, record: KindRecord) {
         let mut entries = self.entries.write();
         let before = entries.get(&record.name);
         let links = record.revisions.iter().map(|kept| {
-            let known = before.and_then(|entry| entry.link(kept.revision)).cloned();
+            let same = before.filter(|entry| entry.record.revision(kept.revision) == Some(kept));
+            let known = same.and_then(|entry| entry.link(kept.revision)).cloned();
             (kept.revision, known.unwrap_or_default())
         });
         let links = links.collect();

@@ -29,15 +29,6 @@ pub enum Existing {
     Skip,
 }
 
-/// How an import is done.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ImportOptions {
-    /// What happens to what the store already has.
-    pub existing: Existing,
-    /// Whether kinds and components in the file are imported, too.
-    pub catalogue: bool,
-}
-
 /// What was imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
@@ -57,7 +48,7 @@ pub struct Imported {
 pub async fn import<R>(
     store: &dyn Store,
     reader: &mut R,
-    options: ImportOptions,
+    existing: Existing,
 ) -> Result<Imported, TransferError>
 where
     R: AsyncBufRead + AsyncSeek + Send + Unpin,
@@ -65,8 +56,7 @@ where
     let start = reader.stream_position().await.map_err(not_read)?;
     let mut parts = Parts::new(reader);
     while let Some((line, part)) = parts.next().await? {
-        let refused = options.existing == Existing::Refuse && part.is_wanted(options);
-        if refused && part.exists(store).await.map_err(TransferError::Store)? {
+        if existing == Existing::Refuse && part.exists(store).await.map_err(TransferError::Store)? {
             return Err(TransferError::Exists {
                 line,
                 what: part.what(),
@@ -82,23 +72,14 @@ where
     let mut group = Vec::new();
     let mut bytes = 0;
     while let Some((line, part)) = parts.next().await? {
-        if !part.is_wanted(options) {
-            continue;
-        }
         bytes += part.bytes();
         group.push((line, part));
         if group.len() == GROUP_PARTS_MAX || GROUP_BYTES_MAX < bytes {
             bytes = 0;
-            apply(
-                store,
-                std::mem::take(&mut group),
-                options.existing,
-                &mut done,
-            )
-            .await?;
+            apply(store, std::mem::take(&mut group), existing, &mut done).await?;
         }
     }
-    apply(store, group, options.existing, &mut done).await?;
+    apply(store, group, existing, &mut done).await?;
     Ok(done)
 }
 
@@ -140,13 +121,6 @@ impl Imported {
 }
 
 impl Part {
-    fn is_wanted(&self, options: ImportOptions) -> bool {
-        match self {
-            Self::Artifact(_) | Self::Kind(_) => options.catalogue,
-            Self::Grain(_) | Self::Send(_) => true,
-        }
-    }
-
     fn what(&self) -> String {
         match self {
             Self::Artifact(artifact) => format!("component {}", artifact.digest),

@@ -8,9 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use granary_store::transfer::{
-    Existing, ExportOptions, ImportOptions, TransferError, export, import,
-};
+use granary_store::transfer::{Existing, ExportOptions, TransferError, export};
 use http::Method;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, RETRY_AFTER};
 use serde::Deserialize;
@@ -46,7 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
             Method::POST,
             "/v1/state-import",
             import_state,
-            Doc::new("importState", "Takes a backup in: all of it is checked before anything is changed. Kinds in it are left out: deploy them")
+            Doc::new("importState", "Takes a backup in, with the kinds in it: all of it is checked before anything is changed")
                 .query("existing", "refuse, replace or skip what is there already; refuse unless said")
                 .body("application/x-ndjson")
                 .json(200, "What was imported"),
@@ -134,14 +132,11 @@ async fn import_state(
         Choice::Skip => Existing::Skip,
     };
     let mut file = BufReader::new(received(&shared, body).await?);
-    let options = ImportOptions {
-        existing,
-        catalogue: false,
-    };
-    let done = import(&*shared.node.store, &mut file, options)
-        .await
-        .map_err(transfer_problem)?;
-    let shown = json!({ "grains": done.grains, "sends": done.sends, "skipped": done.skipped });
+    let done = shared.node.kinds.import(&mut file, existing);
+    let done = done.await.map_err(transfer_problem)?;
+    let shown = json!({
+        "grains": done.grains, "sends": done.sends, "kinds": done.kinds, "artifacts": done.artifacts, "skipped": done.skipped,
+    });
     Ok(axum::Json(shown).into_response())
 }
 

@@ -378,7 +378,10 @@ async fn a_backup_is_taken_in_by_another_node_or_refused_as_a_whole() {
         .text(Method::POST, "/v1/state-import", backup.body.clone())
         .await
         .json();
-    assert_eq!(done, json!({ "grains": 2, "sends": 0, "skipped": 0 }));
+    assert_eq!(
+        done,
+        json!({ "grains": 2, "sends": 0, "kinds": 0, "artifacts": 0, "skipped": 0 })
+    );
     assert_eq!(other.get("/v1/state/guest/b%2Fc/k").await.body, b"v");
     other
         .text(Method::POST, "/v1/state-import", backup.body.clone())
