@@ -132,3 +132,27 @@ async fn other_encodings_carry_the_same_values() {
         .header("content-type", "application/octet-stream");
     assert_eq!(client.send(request.body(vec![1, 2, 3])).await.ok(), 3);
 }
+
+#[tokio::test]
+async fn bytes_pass_up_to_the_very_limits_of_arguments_and_results() {
+    const LIMIT: usize = 4 << 20;
+    let node = Node::serving(&["echo"]).await;
+    let client = node.client();
+    let echoed = async |bytes: Vec<u8>| {
+        let request = client
+            .request(Method::POST, "/g/echo/a/bytes")
+            .header("content-type", "application/octet-stream")
+            .header("accept", "application/octet-stream");
+        client.send(request.body(bytes)).await
+    };
+    let bytes: Vec<u8> = (0..LIMIT).map(|at| (at % 251) as u8).collect();
+    let whole = echoed(bytes.clone()).await;
+    assert!(
+        whole.status == 200 && whole.body == bytes,
+        "status {}, {} bytes",
+        whole.status,
+        whole.body.len()
+    );
+    let problem = echoed(vec![0; LIMIT + 1]).await.problem(413);
+    assert_eq!(problem.0["limit"], "arguments");
+}

@@ -57,8 +57,8 @@ impl Limits {
         mailbox_bytes: 8 * MIB,
         arguments: 4 * MIB,
         result: 4 * MIB,
-        // A byte of a `list<u8>` takes 40 of these while it is an argument: a state value of 1 MiB must pass.
-        host_memory: 64 * MIB,
+        // A byte of a `list<u8>` takes 40 of these while it is passed: whatever fits `arguments` and `result` must pass.
+        host_memory: 192 * MIB,
         state_value: MIB,
         state_total: 256 * MIB,
         sends: 1000,
@@ -79,7 +79,7 @@ impl Limits {
         mailbox_bytes: 256 * MIB,
         arguments: 64 * MIB,
         result: 64 * MIB,
-        host_memory: 256 * MIB,
+        host_memory: 1024 * MIB,
         state_value: 16 * MIB,
         state_total: 1024 * MIB,
         sends: 100_000,
