@@ -1,7 +1,8 @@
 //! The slow lane: where turns go on that have used up their first tick.
 //!
 //! Its threads have a low priority: about a tenth of a core's time while others want it, all of it while nobody does. The lowest priority
-//! would be a fiftieth, and an honest long turn on a busy node would never end.
+//! would be a fiftieth, and an honest long turn on a busy node would never end. They take that time in small slices: with the
+//! kernel's usual ones of some milliseconds, a short turn that becomes ready would wait for the end of a long one's slice.
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Niceness of the slow lane.
 const SLOW_NICE: i32 = 10;
+/// Time slice of the slow lane, where the kernel knows such a thing (Linux 6.12): its least.
+const SLOW_SLICE_NS: u64 = 100_000;
 
 /// A second async runtime. Cheap to clone.
 #[derive(Clone)]
@@ -35,7 +38,10 @@ impl SlowLane {
             .worker_threads(cores)
             .thread_name("granary-slow")
             .enable_all()
-            .on_thread_start(|| be_nice(SLOW_NICE))
+            .on_thread_start(|| {
+                be_nice(SLOW_NICE);
+                take_small_slices(SLOW_NICE, SLOW_SLICE_NS);
+            })
             .build()?;
         Ok(Self {
             runtime: Arc::new(Lane(Some(runtime))),
@@ -56,5 +62,72 @@ impl SlowLane {
 pub(crate) fn be_nice(nice: i32) {
     if let Err(error) = rustix::process::setpriority_process(None, nice) {
         tracing::debug!(%error, "a thread could not lower its priority");
+    }
+}
+
+/// Gives the calling thread a time slice of its own; an older kernel takes note of the priority alone.
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "the system call has no wrapper in the libraries that we use"
+)]
+fn take_small_slices(nice: i32, slice_ns: u64) {
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_flags: 0,
+        sched_nice: nice,
+        sched_priority: 0,
+        sched_runtime: slice_ns,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    let this_thread: libc::pid_t = 0;
+    let flags: libc::c_uint = 0;
+    // SAFETY: the call reads `size` bytes of the structure, which outlives it, and keeps no pointer.
+    let refused = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setattr,
+            this_thread,
+            std::ptr::from_ref(&attributes),
+            flags,
+        )
+    };
+    if refused != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::debug!(%error, "a thread could not choose its time slice");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn take_small_slices(_nice: i32, _slice_ns: u64) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The last fields of `/proc/thread-self/sched` say what the scheduler has taken note of.
+    #[test]
+    fn the_kernel_takes_the_slice_and_the_priority() {
+        let thread = std::thread::spawn(|| {
+            be_nice(SLOW_NICE);
+            take_small_slices(SLOW_NICE, SLOW_SLICE_NS);
+            let nice = rustix::process::getpriority_process(None);
+            (
+                nice.ok(),
+                std::fs::read_to_string("/proc/thread-self/sched"),
+            )
+        });
+        let (nice, said) = thread.join().unwrap();
+        assert_eq!(nice, Some(SLOW_NICE));
+        // Only kernels with slices show them.
+        let slice = said.ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("se.slice"))?;
+            line.rsplit(':').next()?.trim().parse::<u64>().ok()
+        });
+        assert!(
+            slice.is_none_or(|slice| slice == SLOW_SLICE_NS),
+            "{slice:?}"
+        );
     }
 }
