@@ -41,7 +41,7 @@ use crate::node::shared::Shared;
 use call::failure;
 use driver::Driver;
 use load::{choose, refused};
-use message::{Checked, HttpJob, Job, Message, Pending};
+use message::{Cancel, Checked, HttpJob, Job, Message, Pending};
 use table::Handle;
 
 /// How often a call looks for an activation that does not go away under its hands.
@@ -200,11 +200,11 @@ impl Grains {
     pub async fn cancel(&self, call: CallId) -> bool {
         for handle in self.shared.table.all() {
             let (found, answer) = oneshot::channel();
-            let cancel = Message::Cancel {
+            let cancel = Message::Cancel(Box::new(Cancel {
                 call,
                 stop: true,
                 found: Some(found),
-            };
+            }));
             if handle.inbox.send(cancel).await.is_ok() && answer.await == Ok(true) {
                 return true;
             }
@@ -370,11 +370,11 @@ impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
         if let Some(call) = self.call {
             // If the inbox is full, the call waits for its deadline instead.
-            drop(self.handle.inbox.try_send(Message::Cancel {
+            drop(self.handle.inbox.try_send(Message::Cancel(Box::new(Cancel {
                 call,
                 stop: false,
                 found: None,
-            }));
+            }))));
         }
     }
 }

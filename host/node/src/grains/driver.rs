@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::inspect::{LastFailure, TurnInfo};
 use super::load::{Current, Load, PutBack};
-use super::message::{Inside, Job, Message, Pending};
+use super::message::{Cancel, Inside, Job, Message, Pending};
 use super::table::Handle;
 use super::turn::Outcome;
 use crate::kinds::KindEntry;
@@ -61,8 +61,9 @@ pub(crate) struct Driver {
     inbox: mpsc::Receiver<Message>,
     machine: Activation,
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
-    calls: HashMap<CallId, Pending>,
-    turns: HashMap<TurnId, Running>,
+    // In boxes: a map keeps its room while the grain rests.
+    calls: HashMap<CallId, Box<Pending>>,
+    turns: HashMap<TurnId, Box<Running>>,
     current: Option<Box<Current>>,
     effects: Vec<Effect>,
     /// Those who wait until the instance is gone.
@@ -156,7 +157,7 @@ impl Driver {
         while let Some(message) = self.inbox.recv().await {
             match message {
                 Message::Call(pending) => super::pass_on(&self.shared, *pending),
-                Message::Cancel { .. }
+                Message::Cancel(_)
                 | Message::Leave { .. }
                 | Message::Stop
                 | Message::Explain(_) => {}
@@ -176,8 +177,9 @@ impl Driver {
 
     fn told(&mut self, message: Message) {
         match message {
-            Message::Call(pending) => self.arrived(*pending),
-            Message::Cancel { call, stop, found } => {
+            Message::Call(pending) => self.arrived(pending),
+            Message::Cancel(cancel) => {
+                let Cancel { call, stop, found } = *cancel;
                 if let Some(found) = found {
                     // Whoever asked may have gone.
                     found.send(self.calls.contains_key(&call)).ok();
@@ -201,7 +203,7 @@ impl Driver {
         }
     }
 
-    fn arrived(&mut self, mut pending: Pending) {
+    fn arrived(&mut self, mut pending: Box<Pending>) {
         self.see_that_it_is_right(&pending.entry);
         self.fit(&mut pending);
         let call = pending.call.id;
@@ -292,7 +294,7 @@ impl Driver {
         self.current = Some(current);
         let waiting: Vec<_> = self.machine.waiting().collect();
         for call in waiting {
-            if let Some(read) = self.calls.get(&call).map(is_read) {
+            if let Some(read) = self.calls.get(&call).map(|pending| is_read(pending)) {
                 self.step(Event::Moded { call, read });
             }
         }
@@ -375,11 +377,11 @@ impl Driver {
         let calls = self.shared.waits.lock().calls_of(running.context.call);
         for (call, target) in calls {
             if let Some(handle) = self.shared.table.get(&target) {
-                handle.tell(Message::Cancel {
+                handle.tell(Message::Cancel(Box::new(Cancel {
                     call,
                     stop: true,
                     found: None,
-                });
+                })));
             }
         }
     }

@@ -18,12 +18,8 @@ use crate::kinds::KindEntry;
 pub(crate) enum Message {
     /// A call.
     Call(Box<Pending>),
-    /// A call was given up. `found`: whether it was here.
-    Cancel {
-        call: CallId,
-        stop: bool,
-        found: Option<oneshot::Sender<bool>>,
-    },
+    /// A call was given up. In a box, as each live grain has room for some thirty messages.
+    Cancel(Box<Cancel>),
     /// Drop the instance. `done` is told when it is gone, or dropped when it does not go.
     Leave {
         reason: DeactivateReason,
@@ -33,6 +29,15 @@ pub(crate) enum Message {
     Stop,
     /// A person asks.
     Explain(oneshot::Sender<Inside>),
+}
+
+/// A call that was given up.
+pub(crate) struct Cancel {
+    pub(crate) call: CallId,
+    /// Whether its turn is to be stopped, too.
+    pub(crate) stop: bool,
+    /// Told whether the call was here.
+    pub(crate) found: Option<oneshot::Sender<bool>>,
 }
 
 /// What only the task itself knows.

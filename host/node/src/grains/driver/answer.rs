@@ -88,7 +88,7 @@ impl Driver {
     }
 
     /// Forgets a turn; answers its call if somebody still listens.
-    pub(super) fn close_turn(&mut self, turn: TurnId, pending: Option<Pending>) {
+    pub(super) fn close_turn(&mut self, turn: TurnId, pending: Option<Box<Pending>>) {
         let Some(mut running) = self.turns.remove(&turn) else {
             return;
         };
@@ -146,27 +146,10 @@ impl Driver {
         let answer = Err(failure(error, &pending.call, revision));
         if keep {
             // The turn goes on and its commit may still need to know the call.
-            let Pending {
-                call: of,
-                job,
-                arrived,
-                deadline,
-                entry,
-                reply,
-            } = pending;
-            drop(reply.send(answer));
-            let (reply, _) = tokio::sync::oneshot::channel();
-            self.calls.insert(
-                call,
-                Pending {
-                    call: of,
-                    job,
-                    arrived,
-                    deadline,
-                    entry,
-                    reply,
-                },
-            );
+            let mut pending = pending;
+            let (nobody, _) = tokio::sync::oneshot::channel();
+            drop(std::mem::replace(&mut pending.reply, nobody).send(answer));
+            self.calls.insert(call, pending);
         } else {
             drop(pending.reply.send(answer));
         }

@@ -222,15 +222,15 @@ impl Driver {
     }
 }
 
-fn running(context: Arc<TurnContext>, call: Option<CallId>, method: String) -> Running {
-    Running {
+fn running(context: Arc<TurnContext>, call: Option<CallId>, method: String) -> Box<Running> {
+    Box::new(Running {
         context,
         call,
         method,
         began: Instant::now(),
         ended: None,
         outcome: None,
-    }
+    })
 }
 
 fn turn_head(current: &Current) -> TurnHead {
