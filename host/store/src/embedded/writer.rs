@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
@@ -19,8 +20,8 @@ use crate::table::{Changes, Draft};
 
 /// The most changes of one group: nobody waits for more than that.
 const GROUP_CHANGES_MAX: usize = 4096;
-/// Whoever was answered together asks again one after the other: how often the writer steps back until as many are there.
-const GATHER_ROUNDS_MAX: usize = 20;
+/// The longest that the writer waits for others to join a group.
+const GATHER_MAX: Duration = Duration::from_micros(500);
 /// A group takes no further change beyond this many bytes.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// The writer's own state.
@@ -31,8 +32,8 @@ pub(crate) struct Writer {
     ballast: Ballast,
     /// The number of the last group that was tried.
     group: u64,
-    /// How many changes it had.
-    gathered: usize,
+    /// How many wanted something written when it was done: its own changes and those that had come in the meantime.
+    busy: usize,
 }
 
 /// What became of a group.
@@ -58,7 +59,7 @@ impl Writer {
             settings,
             ballast,
             group,
-            gathered: 0,
+            busy: 0,
         };
         writer.lay_ballast();
         thread::Builder::new()
@@ -72,18 +73,14 @@ impl Writer {
             while desk.queue.is_empty() && !desk.closing {
                 self.shared.arrived.wait(&mut desk);
             }
-            for _ in 0..GATHER_ROUNDS_MAX {
-                if desk.queue.is_empty() || self.gathered <= desk.queue.len() {
-                    break;
-                }
-                MutexGuard::unlocked(&mut desk, thread::yield_now);
-            }
+            self.gather(&mut desk);
             let group = take_group(&mut desk);
             if !group.is_empty() {
-                self.gathered = group.len();
+                let members = group.len();
                 desk.group_open = true;
                 drop(desk);
                 self.write(group);
+                self.busy = members + self.shared.desk.lock().queue.len();
                 continue;
             }
             let next = desk.queue.pop_front();
@@ -96,6 +93,18 @@ impl Writer {
                 }
                 None => return self.end(),
             }
+        }
+    }
+
+    /// Lets a group grow to most of those who are busy committing: a sync costs the same for one as for a hundred, and whoever was
+    /// just answered will soon ask again. One who commits alone never waits.
+    fn gather(&self, desk: &mut MutexGuard<'_, Desk>) {
+        let most = self.busy * 3 / 4;
+        if desk.queue.len() < most && !desk.closing {
+            desk.wanted = most;
+            // Whether they came or the time is up, those who are there are written.
+            let _came = self.shared.arrived.wait_for(desk, GATHER_MAX);
+            desk.wanted = 1;
         }
     }
 
