@@ -164,16 +164,18 @@ impl Process {
         Ok(())
     }
 
-    /// Its resident memory.
-    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+    /// Its resident memory: all of it, and with pages that several mappings share counted once. All grains of a kind share the
+    /// untouched pages of one image, and the first figure counts those once a grain.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<(u64, u64)> {
         let id = self.child.id().context("the process runs")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("Linux tells VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib << 10)
+        let rollup = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
+        let field = |name: &str| {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+            let line = line.with_context(|| format!("Linux tells {name}"))?;
+            let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+            anyhow::Ok(kib << 10)
+        };
+        Ok((field("Rss:")?, field("Pss:")?))
     }
 }
 

@@ -28,3 +28,6 @@ mod papers;
 
 #[cfg(test)]
 mod outside;
+
+#[cfg(test)]
+mod guests;
