@@ -58,8 +58,10 @@ pub async fn openapi(
     revision: Option<u64>,
 ) -> Result<(), Error> {
     let bytes = document(client, kind, revision, "openapi.json").await?;
-    match serde_json::from_slice::<Value>(&bytes) {
-        Ok(document) => terminal.json(&document),
+    let pretty = serde_json::from_slice::<Value>(&bytes)
+        .and_then(|document| serde_json::to_string_pretty(&document));
+    match pretty {
+        Ok(text) => terminal.out(text),
         Err(_) => terminal.out_bytes(&bytes),
     }
     Ok(())

@@ -201,7 +201,7 @@ fn summary(
             "its last instance was dropped; the next call makes a new one".to_owned()
         }
         (ActivationState::Activating, _) => "it is being activated".to_owned(),
-        (ActivationState::Idle, _) => format!("it rests since {} ms", activation.idle_ms),
+        (ActivationState::Idle, _) => format!("it has been at rest for {} ms", activation.idle_ms),
         (ActivationState::Deactivating, _) => "it is being dismissed".to_owned(),
         (ActivationState::Running, Some(turn)) => running_summary(turn),
         (ActivationState::Running, None) => "it is running a turn".to_owned(),
@@ -210,7 +210,10 @@ fn summary(
 }
 
 fn running_summary(turn: &TurnInfo) -> String {
-    let since = format!("it runs '{}' since {} ms", turn.method, turn.since_ms);
+    let since = format!(
+        "it has been running '{}' for {} ms",
+        turn.method, turn.since_ms
+    );
     if turn.committing {
         return format!("{since} and waits for its commit");
     }
