@@ -72,9 +72,10 @@ pub(crate) fn be_nice(nice: i32) {
     reason = "the system call has no wrapper in the libraries that we use"
 )]
 fn take_small_slices(nice: i32, slice_ns: u64) {
+    let size = u32::try_from(size_of::<libc::sched_attr>()).expect("invariant: it has 48 bytes");
     let attributes = libc::sched_attr {
-        size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER as u32,
+        size,
+        sched_policy: libc::SCHED_OTHER.unsigned_abs(),
         sched_flags: 0,
         sched_nice: nice,
         sched_priority: 0,
