@@ -4,6 +4,7 @@
 //! <data>/store/lock        the process that holds it
 //! <data>/store/FORMAT      written once everything below exists
 //! <data>/store/sled/       the table
+//! <data>/store/journal     what is on its way into the table
 //! <data>/store/artifacts/  components, by digest
 //! ```
 //!
@@ -23,6 +24,8 @@ const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "lock";
 const TABLE: &str = "sled";
 const ARTIFACTS: &str = "artifacts";
+/// What is on its way into the table.
+pub(crate) const JOURNAL: &str = "journal";
 
 /// A data directory, held.
 #[derive(Debug)]
@@ -162,7 +165,9 @@ fn refuse_foreign(data: &Path, root: &Path) -> Result<(), StoreError> {
             .map_err(|e| cannot(data, "the directory cannot be listed", e))?
             .file_name();
         let name = name.to_string_lossy();
-        if ![LOCK_FILE, TABLE, ARTIFACTS].contains(&&*name) && !name.starts_with(".FORMAT.") {
+        if ![LOCK_FILE, TABLE, ARTIFACTS, JOURNAL].contains(&&*name)
+            && !name.starts_with(".FORMAT.")
+        {
             let why = format!("store/{name} is not Granary's; choose an empty directory");
             return Err(StoreError::Unreadable {
                 dir: data.to_owned(),

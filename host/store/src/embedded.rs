@@ -1,14 +1,17 @@
 //! The embedded engine: sled, in a data directory.
 //!
-//! One thread writes: it takes everything that waits, makes one batch of it, has it synced and answers all at once, so that
-//! concurrent turns share one sync. A few threads read. No sled call happens on an async thread.
+//! One thread writes: it takes everything that waits, appends it to the journal, has that synced and answers all at once, so that
+//! concurrent turns share one sync; now and then it brings what the journal holds into sled. A few threads read both. No sled
+//! call happens on an async thread.
 //!
 //! Invariants: a commit is let in or refused by its epoch in the order in which calls arrive, and what was let in is
 //! applied in that order; a load waits for commits of its grain that were let in before it; nothing is answered, to writers or
 //! to readers, that is not durable. After a failed write sled refuses everything until it is opened anew, which the writer does.
 
 mod desk;
+mod journal;
 mod open;
+mod overlay;
 mod readers;
 mod table;
 mod writer;
@@ -34,6 +37,9 @@ use crate::fences::Fences;
 use crate::ledger::{self, Change, Done};
 use crate::space::{RESERVE_BYTES, Space};
 use crate::table::Table;
+
+#[doc(hidden)]
+pub use self::journal::fuzz_journal;
 
 /// How the embedded engine is opened.
 #[derive(Debug, Clone)]
@@ -88,8 +94,14 @@ impl Embedded {
         let mut threads =
             readers::start(&shared.jobs, settings.reader_threads.max(1)).map_err(not_started)?;
         threads.push(
-            Writer::start(Arc::clone(&shared), directory, settings, opened.group)
-                .map_err(not_started)?,
+            Writer::start(
+                Arc::clone(&shared),
+                directory,
+                settings,
+                opened.journal,
+                opened.group,
+            )
+            .map_err(not_started)?,
         );
         Ok(Self {
             shared,

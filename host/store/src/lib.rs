@@ -22,6 +22,8 @@ mod table;
 
 pub use door::*;
 pub use embedded::Embedded;
+#[doc(hidden)]
+pub use embedded::fuzz_journal;
 pub use memory::Memory;
 #[doc(hidden)]
 pub use record::fuzz_decode;

@@ -8,12 +8,13 @@ use granary_core::id::{Epoch, GrainId};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::oneshot;
 
+use super::overlay::Overlay;
 use super::readers::Jobs;
 use super::table::SledTable;
 use crate::door::{Head, StoreError};
 use crate::fences::Fences;
 use crate::ledger::{self, Change, Done, Entries};
-use crate::table::Table;
+use crate::table::{Changes, Table};
 
 /// Where an answer goes. Nobody may be there any more.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -46,8 +47,6 @@ type Parked = Box<dyn FnOnce(bool) + Send>;
 pub(crate) struct Desk {
     pub(crate) fences: Fences,
     pub(crate) queue: VecDeque<Request>,
-    /// So many requests wake the writer.
-    pub(crate) wanted: usize,
     /// A group is in the table but perhaps not durable.
     pub(crate) group_open: bool,
     /// How many groups failed: what was read before a failure may be gone.
@@ -65,7 +64,6 @@ impl Desk {
         Self {
             fences,
             queue: VecDeque::new(),
-            wanted: 1,
             group_open: false,
             groups_failed: 0,
             parked: Vec::new(),
@@ -83,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) arrived: Condvar,
     /// None while it has to be opened anew, and after the end.
     pub(crate) table: RwLock<Option<SledTable>>,
+    /// What is in the journal and not yet in the table.
+    pub(crate) pending: RwLock<Changes>,
     pub(crate) jobs: Arc<Jobs>,
 }
 
@@ -93,6 +93,7 @@ impl Shared {
             desk: Mutex::new(desk),
             arrived: Condvar::new(),
             table: RwLock::new(Some(table)),
+            pending: RwLock::default(),
             jobs: Arc::default(),
         }
     }
@@ -102,7 +103,8 @@ impl Shared {
         let mut desk = self.desk.lock();
         if !desk.closing {
             desk.queue.push_back(request);
-            self.wake_for(&desk);
+            drop(desk);
+            self.arrived.notify_one();
         }
     }
 
@@ -126,15 +128,9 @@ impl Shared {
             grain,
             answer,
         }));
-        self.wake_for(&desk);
+        drop(desk);
+        self.arrived.notify_one();
         Ok(())
-    }
-
-    /// Wakes the writer if what waits is worth it.
-    fn wake_for(&self, desk: &Desk) {
-        if desk.wanted <= desk.queue.len() {
-            self.arrived.notify_one();
-        }
     }
 
     /// Begins an activation. Its state is read once no earlier commit of the grain is under way. Errors: `Closed`.
@@ -156,7 +152,8 @@ impl Shared {
             let jobs = Arc::clone(&self.jobs);
             desk.queue
                 .push_back(Request::Then(Box::new(move || jobs.push(job))));
-            self.wake_for(&desk);
+            drop(desk);
+            self.arrived.notify_one();
         } else {
             drop(desk);
             self.jobs.push(job);
@@ -175,7 +172,7 @@ impl Shared {
         self.arrived.notify_one();
     }
 
-    /// Reads from the table as it is, durable or not.
+    /// Reads what is there, durable or not.
     pub(crate) fn read<T>(
         &self,
         look: impl FnOnce(&dyn Table) -> Result<T, StoreError>,
@@ -189,7 +186,8 @@ impl Shared {
                 failed("reading", "the table waits to be opened anew")
             });
         };
-        guarded("reading", || look(table))?
+        let pending = &self.pending;
+        guarded("reading", || look(&Overlay { pending, table }))?
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::desk::{self, reason};
+use super::journal::{Journal, JournalError};
 use super::table::SledTable;
 use crate::directory::{self, Directory};
 use crate::door::StoreError;
@@ -32,6 +33,8 @@ pub(crate) struct Opened {
     pub(crate) count: u64,
     /// The last group's number.
     pub(crate) group: u64,
+    /// The journal, of which everything is in the table.
+    pub(crate) journal: Journal,
 }
 
 /// Opens the table of a held directory and counts that. Errors: `Unreadable`, `Full`, `Failed`.
@@ -49,10 +52,19 @@ pub(crate) fn open(directory: &mut Directory, settings: &Settings) -> Result<Ope
         });
     }
     let count = count.unwrap_or(0) + 1;
-    let group = number(&table, GROUP)?.unwrap_or(0);
-    let kept = desk::guarded("counting the start", || {
-        table.keep([numbered(OPENED, count)].into())
-    })?;
+    let in_table = number(&table, GROUP)?.unwrap_or(0);
+    let journal = open_journal(directory)?;
+    let (mut changes, group) = journal
+        .groups_after(in_table)
+        .map_err(|e| unreadable_journal(directory, e))?;
+    if in_table < group {
+        tracing::info!(
+            groups = group - in_table,
+            "the journal is brought into the table"
+        );
+    }
+    changes.extend([numbered(OPENED, count), numbered(GROUP, group)]);
+    let kept = desk::guarded("counting the start", || table.keep(changes))?;
     kept.map_err(|e| unreadable(directory, &e))?;
     if directory.is_new() {
         SledTable::sync_names(&directory.table()).map_err(|e| unreadable(directory, &e.into()))?;
@@ -62,7 +74,32 @@ pub(crate) fn open(directory: &mut Directory, settings: &Settings) -> Result<Ope
         table,
         count,
         group,
+        journal,
     })
+}
+
+/// The journal of a held directory; made where nothing was ever acknowledged. Errors: `Unreadable`, `Full`.
+fn open_journal(directory: &Directory) -> Result<Journal, StoreError> {
+    let path = directory.file(directory::JOURNAL);
+    let made = if directory.is_new() {
+        Journal::make(&path)
+    } else {
+        Ok(())
+    };
+    made.and_then(|()| Journal::open(&path))
+        .map_err(|e| unreadable_journal(directory, e.into()))
+}
+
+fn unreadable_journal(directory: &Directory, error: JournalError) -> StoreError {
+    let dir = directory.path();
+    match error {
+        JournalError::File(e) => directory::cannot(dir, "the file store/journal cannot be used", e),
+        JournalError::Gap { .. } | JournalError::Damaged { .. } => StoreError::Unreadable {
+            dir: dir.to_owned(),
+            why: format!("the file store/journal is damaged: {error}"),
+            source: None,
+        },
+    }
 }
 
 /// The table of a held directory. Errors: `Unreadable`, `Full`.

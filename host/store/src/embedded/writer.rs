@@ -1,17 +1,16 @@
 //! The one thread that writes.
 //!
-//! In: requests. Out: groups, each of them one batch that is durable before anybody hears of it. A group's number is part of the
-//! batch: when the write failed, the table is opened anew and the number tells whether the group was kept.
+//! In: requests. Out: groups, each of them one frame of the journal that is durable before anybody hears of it. When the journal has
+//! grown, what it holds goes into the table as one batch. The last group's number is part of that: when the write failed, the table
+//! is opened anew and the number tells whether the batch was kept.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-use parking_lot::MutexGuard;
 
 use super::Settings;
 use super::desk::{self, Desk, Request, Shared, Waiting, reason};
+use super::journal::{self, Journal};
 use super::open::{self, Ballast};
 use crate::directory::{self, Directory};
 use crate::door::StoreError;
@@ -20,8 +19,6 @@ use crate::table::{Changes, Draft};
 
 /// The most changes of one group: nobody waits for more than that.
 const GROUP_CHANGES_MAX: usize = 4096;
-/// The longest that the writer waits for others to join a group.
-const GATHER_MAX: Duration = Duration::from_micros(500);
 /// A group takes no further change beyond this many bytes.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// The writer's own state.
@@ -30,10 +27,11 @@ pub(crate) struct Writer {
     directory: Directory,
     settings: Settings,
     ballast: Ballast,
-    /// The number of the last group that was tried.
+    journal: Journal,
+    /// The number of the last group.
     group: u64,
-    /// How many wanted something written when it was done: its own changes and those that had come in the meantime.
-    busy: usize,
+    /// The journal's groups could not be brought into the table.
+    is_overdue: bool,
 }
 
 /// What became of a group.
@@ -45,11 +43,12 @@ enum Fate {
 }
 
 impl Writer {
-    /// Starts the thread. `group`: the number of the last group in the table.
+    /// Starts the thread. `group`: the number of the last group, which is in the table.
     pub(crate) fn start(
         shared: Arc<Shared>,
         directory: Directory,
         settings: Settings,
+        journal: Journal,
         group: u64,
     ) -> io::Result<JoinHandle<()>> {
         let ballast = Ballast::in_directory(&directory);
@@ -58,8 +57,9 @@ impl Writer {
             directory,
             settings,
             ballast,
+            journal,
             group,
-            busy: 0,
+            is_overdue: false,
         };
         writer.lay_ballast();
         thread::Builder::new()
@@ -73,14 +73,11 @@ impl Writer {
             while desk.queue.is_empty() && !desk.closing {
                 self.shared.arrived.wait(&mut desk);
             }
-            self.gather(&mut desk);
             let group = take_group(&mut desk);
             if !group.is_empty() {
-                let members = group.len();
                 desk.group_open = true;
                 drop(desk);
                 self.write(group);
-                self.busy = members + self.shared.desk.lock().queue.len();
                 continue;
             }
             let next = desk.queue.pop_front();
@@ -96,21 +93,11 @@ impl Writer {
         }
     }
 
-    /// Lets a group grow to most of those who are busy committing: a sync costs the same for one as for a hundred, and whoever was
-    /// just answered will soon ask again. One who commits alone never waits.
-    fn gather(&self, desk: &mut MutexGuard<'_, Desk>) {
-        let most = self.busy * 3 / 4;
-        if desk.queue.len() < most && !desk.closing {
-            desk.wanted = most;
-            // Whether they came or the time is up, those who are there are written.
-            let _came = self.shared.arrived.wait_for(desk, GATHER_MAX);
-            desk.wanted = 1;
-        }
-    }
-
     /// Everything is written. Lets go of the table and the directory.
-    fn end(self) {
+    fn end(mut self) {
         self.shared.jobs.close();
+        // What stays in the journal is brought into the table by the next start.
+        let _brought = self.bring_in();
         let table = self.shared.table.write().take();
         let dropped = desk::guarded("closing", || drop(table));
         self.directory.release();
@@ -151,6 +138,10 @@ impl Writer {
             Err(error) => (Fate::Failed(reason(&error)), Vec::new()),
         };
         self.finish(group, &fate, outcomes);
+        if self.journal.is_due() && !self.is_overdue {
+            // If it fails, it is tried again when the journal is full.
+            self.is_overdue = !matches!(self.bring_in(), Fate::Kept);
+        }
         if self.ballast.is_thrown() && matches!(fate, Fate::Kept) {
             self.lay_ballast();
         }
@@ -171,8 +162,51 @@ impl Writer {
         })
     }
 
-    fn keep(&mut self, mut changes: Changes) -> Fate {
-        self.group += 1;
+    fn keep(&mut self, changes: Changes) -> Fate {
+        let frame = journal::frame(self.group + 1, &changes);
+        if !self.journal.fits(&frame) {
+            match self.bring_in() {
+                Fate::Kept => {}
+                not_kept @ (Fate::Full | Fate::Failed(_)) => return not_kept,
+            }
+        }
+        if !self.journal.fits(&frame) {
+            self.group += 1;
+            return self.keep_in_table(changes);
+        }
+        match self.journal.append(&frame) {
+            Ok(()) => {
+                self.group += 1;
+                self.shared.pending.write().extend(changes);
+                Fate::Kept
+            }
+            Err(error) if directory::is_full(error.kind()) => Fate::Full,
+            Err(error) => {
+                tracing::error!(dir = %self.directory.path().display(), "the journal cannot be written: {error}");
+                Fate::Failed(error.to_string())
+            }
+        }
+    }
+
+    /// Brings what the journal holds into the table.
+    fn bring_in(&mut self) -> Fate {
+        let pending = self.shared.pending.read().clone();
+        let fate = match self.open_if_needed() {
+            _ if pending.is_empty() => Fate::Kept,
+            Ok(()) => self.keep_in_table(pending),
+            Err(StoreError::Full { .. }) => Fate::Full,
+            Err(error) => Fate::Failed(reason(&error)),
+        };
+        if matches!(fate, Fate::Kept) {
+            self.shared.pending.write().clear();
+            self.journal.restart();
+            self.is_overdue = false;
+        }
+        fate
+    }
+
+    /// Keeps changes in the table, with the number of the last group.
+    fn keep_in_table(&mut self, mut changes: Changes) -> Fate {
         changes.extend([open::numbered(open::GROUP, self.group)]);
         let kept = {
             let table = self.shared.table.read();
@@ -201,12 +235,20 @@ impl Writer {
         if let Err(still) = opened {
             return Fate::Failed(format!("{error}; opening the table anew: {still}"));
         }
-        match self.shared.read(|table| open::number(table, open::GROUP)) {
+        match self.number_in_table() {
             Ok(Some(group)) if group == self.group => Fate::Kept,
             Ok(_) if full => Fate::Full,
             Ok(_) => Fate::Failed(error.to_string()),
             Err(still) => Fate::Failed(format!("{error}; reading after it: {still}")),
         }
+    }
+
+    fn number_in_table(&self) -> Result<Option<u64>, StoreError> {
+        let table = self.shared.table.read();
+        let table = table
+            .as_ref()
+            .expect("invariant: only this thread takes the table away");
+        open::number(table, open::GROUP)
     }
 
     /// Opens the table if it was closed by a failure. Errors: `Full`, `Unreadable`.
