@@ -65,7 +65,7 @@ impl Scale {
         } else {
             Self {
                 load: load(1000, 4000),
-                rounds: 3,
+                rounds: 5,
                 grains: 4_000,
                 calls: 200_000,
             }

@@ -5,7 +5,7 @@
 //! other and again, under the same closed-loop client: hyper on one thread, 64 kept connections, one request each at a time.
 //!
 //! ```text
-//! cargo run --release -p bench                     everything, some 90 seconds; a table, then JSON
+//! cargo run --release -p bench                     everything, some three minutes; a table, then JSON
 //! cargo run --release -p bench -- --quick          the same in some 15 seconds, too short to be quoted
 //! cargo run --release -p bench -- cold inside      only these cells
 //! cargo run --release -p bench -- --check          fails if a target is missed
