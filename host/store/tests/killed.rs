@@ -22,6 +22,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const DIR: &str = "GRANARY_TEST_DIR";
 const GRAINS: u64 = 16;
+/// One grain more, with long values.
+const LONG: u64 = 99;
 
 fn grain(at: u64) -> GrainId {
     GrainId::parse(&format!("account/{at}")).unwrap()
@@ -49,10 +51,16 @@ fn message(at: u64, n: u64) -> SendRecord {
     }
 }
 
+/// A value in many pieces, now and then; that of [`LONG`] is longer than the whole journal.
+fn long(at: u64, n: u64) -> Option<Vec<u8>> {
+    let times = if at == LONG { 300_000 } else { 10_000 };
+    n.is_multiple_of(8).then(|| n.to_be_bytes().repeat(times))
+}
+
 /// Turn `n` of a grain: it leaves its mark in every room of the store, now and then in many pieces.
 fn turn(at: u64, n: u64, epoch: Epoch) -> Commit {
     let mark = n.to_be_bytes().to_vec();
-    let long = n.is_multiple_of(8).then(|| n.to_be_bytes().repeat(10_000));
+    let long = long(at, n);
     let writes = [
         ("n", Some(mark.clone())),
         ("copy", Some(mark.clone())),
@@ -98,8 +106,7 @@ async fn last_turn(store: &dyn Store, at: u64) -> (u64, Loaded) {
         let mark = Some(n.to_be_bytes().to_vec());
         assert_eq!(store.read(&grain(at), "n").await.unwrap(), mark);
         assert_eq!(store.read(&grain(at), "copy").await.unwrap(), mark);
-        let long = n.is_multiple_of(8).then(|| n.to_be_bytes().repeat(10_000));
-        assert_eq!(store.read(&grain(at), "long").await.unwrap(), long);
+        assert_eq!(store.read(&grain(at), "long").await.unwrap(), long(at, n));
         let reply = store
             .reply(&grain(at), &format!("key-{n}"), 0)
             .await
@@ -153,6 +160,7 @@ fn child_that_commits_until_it_is_killed() {
         .unwrap();
     let store: Arc<dyn Store> = Arc::new(Embedded::open(Settings::new(own_dir())).unwrap());
     let workers: Vec<_> = (0..GRAINS)
+        .chain([LONG])
         .map(|at| {
             let store = Arc::clone(&store);
             runtime.spawn(async move {
@@ -202,7 +210,7 @@ async fn what_is_acknowledged_survives_a_kill() {
         child.wait().unwrap();
         assert!(acks_before_kill <= seen);
         let store = Embedded::open(Settings::new(dir.path())).unwrap();
-        for at in 0..GRAINS {
+        for at in (0..GRAINS).chain([LONG]) {
             let (n, loaded) = last_turn(&store, at).await;
             let acked = acked.get(&at).copied().unwrap_or(0);
             assert!(
@@ -301,8 +309,8 @@ async fn commit_until_refused(store: &Embedded, last: &mut [(u64, Epoch)]) -> St
     panic!("the files grew beyond their limit");
 }
 
-#[test]
-fn a_device_that_refuses_in_the_middle_loses_nothing() {
+#[tokio::test]
+async fn a_device_that_refuses_in_the_middle_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let child = start("child_whose_files_may_not_grow", dir.path());
     let output = child.wait_with_output().unwrap();
@@ -311,4 +319,9 @@ fn a_device_that_refuses_in_the_middle_loses_nothing() {
         "{}",
         String::from_utf8_lossy(&output.stdout)
     );
+    // What the child was told is here, and the journal goes on from the table.
+    let store = Embedded::open(Settings::new(dir.path())).unwrap();
+    for at in 0..GRAINS {
+        assert!(0 < last_turn(&store, at).await.0);
+    }
 }

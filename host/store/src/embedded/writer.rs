@@ -171,8 +171,14 @@ impl Writer {
             }
         }
         if !self.journal.fits(&frame) {
+            let before = self.group;
             self.group += 1;
-            return self.keep_in_table(changes);
+            let fate = self.keep_in_table(changes);
+            if !matches!(fate, Fate::Kept) {
+                // The numbers of the journal must follow on that of the table.
+                self.group = before;
+            }
+            return fate;
         }
         match self.journal.append(&frame) {
             Ok(()) => {
@@ -257,6 +263,9 @@ impl Writer {
             return Ok(());
         }
         let table = open::sled_table(&self.directory, &self.settings)?;
+        // A batch whose fate was unknown may be there after all.
+        let in_table = open::number(&table, open::GROUP)?;
+        self.group = self.group.max(in_table.unwrap_or(0));
         *self.shared.table.write() = Some(table);
         tracing::info!(dir = %self.directory.path().display(), "the table was opened anew");
         Ok(())
