@@ -47,6 +47,8 @@ type Parked = Box<dyn FnOnce(bool) + Send>;
 pub(crate) struct Desk {
     pub(crate) fences: Fences,
     pub(crate) queue: VecDeque<Request>,
+    /// So many requests wake the writer.
+    pub(crate) wanted: usize,
     /// A group is in the table but perhaps not durable.
     pub(crate) group_open: bool,
     /// How many groups failed: what was read before a failure may be gone.
@@ -64,6 +66,7 @@ impl Desk {
         Self {
             fences,
             queue: VecDeque::new(),
+            wanted: 1,
             group_open: false,
             groups_failed: 0,
             parked: Vec::new(),
@@ -103,8 +106,7 @@ impl Shared {
         let mut desk = self.desk.lock();
         if !desk.closing {
             desk.queue.push_back(request);
-            drop(desk);
-            self.arrived.notify_one();
+            self.wake_for(&desk);
         }
     }
 
@@ -128,9 +130,15 @@ impl Shared {
             grain,
             answer,
         }));
-        drop(desk);
-        self.arrived.notify_one();
+        self.wake_for(&desk);
         Ok(())
+    }
+
+    /// Wakes the writer if what waits is worth it.
+    fn wake_for(&self, desk: &Desk) {
+        if desk.wanted <= desk.queue.len() {
+            self.arrived.notify_one();
+        }
     }
 
     /// Begins an activation. Its state is read once no earlier commit of the grain is under way. Errors: `Closed`.
@@ -152,8 +160,7 @@ impl Shared {
             let jobs = Arc::clone(&self.jobs);
             desk.queue
                 .push_back(Request::Then(Box::new(move || jobs.push(job))));
-            drop(desk);
-            self.arrived.notify_one();
+            self.wake_for(&desk);
         } else {
             drop(desk);
             self.jobs.push(job);

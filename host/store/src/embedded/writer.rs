@@ -7,6 +7,9 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::MutexGuard;
 
 use super::Settings;
 use super::desk::{self, Desk, Request, Shared, Waiting, reason};
@@ -21,6 +24,9 @@ use crate::table::{Changes, Draft};
 const GROUP_CHANGES_MAX: usize = 4096;
 /// A group takes no further change beyond this many bytes.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+/// The longest that the writer waits for others to join a group: about what a sync takes.
+const GATHER_MAX: Duration = Duration::from_micros(200);
+
 /// The writer's own state.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -30,6 +36,8 @@ pub(crate) struct Writer {
     journal: Journal,
     /// The number of the last group.
     group: u64,
+    /// How many wanted something written when a group was done: its own changes and those that had come in the meantime.
+    busy: usize,
     /// The journal's groups could not be brought into the table.
     is_overdue: bool,
 }
@@ -59,6 +67,7 @@ impl Writer {
             ballast,
             journal,
             group,
+            busy: 0,
             is_overdue: false,
         };
         writer.lay_ballast();
@@ -73,11 +82,14 @@ impl Writer {
             while desk.queue.is_empty() && !desk.closing {
                 self.shared.arrived.wait(&mut desk);
             }
+            self.gather(&mut desk);
             let group = take_group(&mut desk);
             if !group.is_empty() {
+                let members = group.len();
                 desk.group_open = true;
                 drop(desk);
                 self.write(group);
+                self.busy = members + self.shared.desk.lock().queue.len();
                 continue;
             }
             let next = desk.queue.pop_front();
@@ -90,6 +102,18 @@ impl Writer {
                 }
                 None => return self.end(),
             }
+        }
+    }
+
+    /// Lets a group grow to most of those who are busy committing: a sync costs the same for one as for a hundred, and whoever was
+    /// just answered will soon ask again. One who commits alone never waits.
+    fn gather(&self, desk: &mut MutexGuard<'_, Desk>) {
+        let most = self.busy * 3 / 4;
+        if desk.queue.len() < most && !desk.closing {
+            desk.wanted = most;
+            // Whether they came or the time is up, those who are there are written.
+            let _came = self.shared.arrived.wait_for(desk, GATHER_MAX);
+            desk.wanted = 1;
         }
     }
 
