@@ -1,7 +1,7 @@
 //! The crash test: load, `kill -9` at a random moment, restart, look. Whatever was acknowledged is there; no idempotency key was
 //! executed twice.
 //!
-//! `GRANARY_CRASH_ROUNDS` sets the number of rounds (8 unless set), `GRANARY_CRASH_SEED` repeats a run.
+//! `CRASH_ROUNDS` sets the number of rounds (8 unless set), `CRASH_SEED` repeats a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "repeat with: GRANARY_CRASH_SEED={} cargo test --release --workspace crash",
+                "repeat with: CRASH_SEED={} cargo test --release --workspace crash",
                 self.0
             );
         }
@@ -157,8 +157,8 @@ fn check_answers(rounds: &[Known]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_write_is_lost_and_no_key_is_executed_twice() {
-    let rounds = setting("GRANARY_CRASH_ROUNDS", 8);
-    let seed = setting("GRANARY_CRASH_SEED", fastrand::u64(..));
+    let rounds = setting("CRASH_ROUNDS", 8);
+    let seed = setting("CRASH_SEED", fastrand::u64(..));
     eprintln!("crash test: {rounds} rounds, seed {seed}");
     let _replay = Replay(seed);
     let mut random = fastrand::Rng::with_seed(seed);
