@@ -1,7 +1,8 @@
 //! The slow lane: where turns go on that have used up their first tick.
 //!
-//! Its threads have a low priority: about a tenth of a core's time while others want it, all of it while nobody does. The lowest priority
-//! would be a fiftieth, and an honest long turn on a busy node would never end. They take that time in small slices: with the
+//! Its threads have a low priority: a thirtieth of a core's time while others want it, all of it while nobody does. So an honest turn of
+//! `cpu-time`'s default ends within `wall-time`'s on a node that is busy all the time; with the lowest priority, a seventieth,
+//! it would not. They take that time in small slices: with the
 //! kernel's usual ones of some milliseconds, a short turn that becomes ready would wait for the end of a long one's slice.
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Niceness of the slow lane.
-const SLOW_NICE: i32 = 10;
+const SLOW_NICE: i32 = 15;
 /// Time slice of the slow lane, where the kernel knows such a thing (Linux 6.12): its least.
 const SLOW_SLICE_NS: u64 = 100_000;
 
