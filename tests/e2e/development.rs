@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::harness::node::PROGRAM;
-use crate::harness::{Cli, Client, guests, repository, until, within};
+use crate::harness::{Cli, Client, guests, repository, until, within, without_settings};
 
 /// `granary dev`, and a client of the node that it runs. Dropping it kills the process.
 struct Dev {
@@ -26,7 +26,7 @@ impl Dev {
         command
             .args(["dev", project, "--listen", "127.0.0.1:0", "--data"])
             .arg(data);
-        command
+        without_settings(&mut command)
             .current_dir(folder)
             .env("NO_COLOR", "1")
             .env("CARGO_TARGET_DIR", target)

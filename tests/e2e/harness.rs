@@ -9,6 +9,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::process::Command;
+
 pub(crate) use cli::{Cli, granary};
 pub(crate) use client::{Client, Reply};
 pub(crate) use node::{Node, NodeBuilder};
@@ -49,4 +51,14 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+/// Takes this process's own settings for `granary` out of a command: what a developer has set must not reach a test's node.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRANARY_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }

@@ -38,11 +38,11 @@ async fn a_loop_ends_at_its_cpu_time() {
     );
     all_go_on(&node).await;
     // Under the limit nothing happens, and what was used is told.
-    let answer = node.client().call("runaway/a", "burn", json!([50])).await;
+    let answer = node.client().call("runaway/a", "burn", json!([200])).await;
     assert!(0 < answer.ok().as_u64().unwrap());
     let used: u64 = answer.header("grain-cpu-us").parse().unwrap();
-    // It burns for 50 ms of the clock on the wall; how much of them it gets is the other tests' affair, but the first tick is its own.
-    assert!((5_000..400_000).contains(&used), "{answer}");
+    // It burns for 200 ms of the clock on the wall; how much of them it gets depends on what else runs.
+    assert!((20_000..400_000).contains(&used), "{answer}");
 }
 
 #[tokio::test]

@@ -140,16 +140,24 @@ async fn bytes_pass_up_to_the_very_limits_of_arguments_and_results() {
     let limits = json!({ "limits": { "cpu-time": "10s" } });
     node.deploy_as("echo", "echo", limits).await.ok();
     let bytes: Vec<u8> = (0..=250).cycle().take(4 << 20).collect();
-    let client = node.client();
-    let request = client
-        .request(Method::POST, "/g/echo/a/bytes")
-        .header("content-type", "application/octet-stream")
-        .header("accept", "application/octet-stream");
-    let whole = client.send(request.body(bytes.clone())).await;
+    let echoed = async |bytes: Vec<u8>| {
+        let request = node
+            .client()
+            .request(Method::POST, "/g/echo/a/bytes")
+            .header("content-type", "application/octet-stream")
+            .header("accept", "application/octet-stream");
+        node.client().send(request.body(bytes)).await
+    };
+    let whole = echoed(bytes.clone()).await;
     assert!(
         whole.status == 200 && whole.body == bytes,
         "status {}, {} bytes",
         whole.status,
         whole.body.len()
     );
+    // The answer comes while the client still writes; it must arrive.
+    for longer in [1, 4 << 20, 40 << 20] {
+        let problem = echoed(vec![0; bytes.len() + longer]).await.problem(413);
+        assert_eq!(problem.0["limit"], "arguments");
+    }
 }

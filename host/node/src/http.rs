@@ -14,6 +14,7 @@ mod control;
 mod data;
 mod describe;
 mod face;
+mod linger;
 mod listen;
 mod path;
 mod problem;

@@ -20,7 +20,7 @@ use granary_store::{Store, StoreError};
 use tokio::sync::Mutex;
 
 pub use catalogue::KindEntry;
-pub use plan::{DeployError, Deployed, Diff, LimitChange, Plan};
+pub use plan::{DeployError, Deployed, Diff, Differences, LimitChange, Plan};
 
 use crate::observe::events::{Events, What};
 use catalogue::Catalogue;

@@ -11,6 +11,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
+
 /// A place in a ring, as a client may keep and send back (`Last-Event-ID`). A place from an earlier run of the node counts as the
 /// beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,22 @@ pub struct Batch<T> {
     pub after: u64,
     /// Whether entries were dropped before the follower could see them.
     pub gap: bool,
+}
+
+impl Place {
+    /// The number to go on from in a ring that numbers as `run`.
+    fn after_in(self, run: u64) -> u64 {
+        if self.run == run { self.after } else { 0 }
+    }
+}
+
+/// Tells followers of an entry. Two may arrive here in the other order; the newest number never goes back.
+fn announce(newest: &watch::Sender<u64>, seq: u64) {
+    newest.send_if_modified(|newest| {
+        let newer = *newest < seq;
+        *newest = seq.max(*newest);
+        newer
+    });
 }
 
 /// Milliseconds since the Unix epoch.

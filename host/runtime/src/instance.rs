@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use granary_core::activation::{ActivateReason, DeactivateReason};
 use granary_core::error::{CallError, LimitName};
 use granary_core::id::{Epoch, GrainId, Revision};
 use granary_core::kind::Mode;
@@ -40,32 +41,6 @@ pub struct Seat {
     pub epoch: Epoch,
     /// The node, as this activation sees it.
     pub host: Arc<dyn Host>,
-}
-
-/// Why a grain is activated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActivateReason {
-    /// A first message, or one after a time of rest.
-    Message,
-    /// The activation before this one trapped or was fenced.
-    Recovery,
-    /// A new revision takes over.
-    Upgrade,
-}
-
-/// Why an activation ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeactivateReason {
-    /// No message for the kind's idle time.
-    Idle,
-    /// The node needs the memory or the place.
-    Pressure,
-    /// A new revision takes over.
-    Upgrade,
-    /// The node stops.
-    Shutdown,
-    /// An operator asked for it.
-    Requested,
 }
 
 /// What a turn does.

@@ -29,9 +29,7 @@ pub use engine::capacity::Capacity;
 pub use host::{
     BoxFuture, Host, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
 };
-pub use instance::{
-    ActivateReason, Answered, DeactivateReason, Ended, HeldResponse, HttpBody, Instance, Seat, Work,
-};
+pub use instance::{Answered, Ended, HeldResponse, HttpBody, Instance, Seat, Work};
 pub use interface::{ComponentError, Import, Interface, Method, Param};
 pub use link::{LinkError, Linked};
 pub use runtime::{Component, Runtime, RuntimeConfig, RuntimeError};

@@ -130,6 +130,16 @@ impl<'t> Draft<'t> {
     }
 }
 
+/// Changes as a test writes them.
+#[cfg(test)]
+pub(crate) fn changes(entries: &[(&str, Option<&str>)]) -> Changes {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    entries
+        .iter()
+        .map(|(key, value)| (bytes(key), value.map(bytes)))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::node::{Node, PROGRAM};
-use super::within;
+use super::{within, without_settings};
 
 /// What one run of the program left.
 #[derive(Debug)]
@@ -27,9 +27,7 @@ impl Cli {
             .stdin(Stdio::null())
             .env("NO_COLOR", "1")
             .kill_on_drop(true);
-        command
-            .env_remove("GRANARY_TOKEN")
-            .env_remove("GRANARY_URL");
+        without_settings(&mut command);
         if let Some(node) = node {
             command.env("GRANARY_URL", node.url());
         }

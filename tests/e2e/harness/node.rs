@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use super::client::{Client, Reply};
-use super::{guests, until};
+use super::{guests, until, without_settings};
 
 /// The program under test; cargo has just built it.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_granary");
@@ -206,10 +206,7 @@ impl Node {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        command
-            .env_remove("GRANARY_TOKEN")
-            .env_remove("GRANARY_URL")
-            .env("NO_COLOR", "1");
+        without_settings(&mut command).env("NO_COLOR", "1");
         for (name, value) in &self.builder.environment {
             command.env(name, value);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use granary_core::activation::{ActivateReason, DeactivateReason, End};
+use granary_core::activation::End;
 use granary_core::error::{CallError, LimitName};
 use granary_core::id::GrainId;
 use granary_core::turn::Wishes;
@@ -342,25 +342,5 @@ fn mixed_up() -> CallError {
     CallError::GuestTrap {
         detail: "the runtime answered another kind of work".to_owned(),
         backtrace: Vec::new(),
-    }
-}
-
-/// The machine's reason in the runtime's words.
-pub(crate) fn activate_reason(reason: ActivateReason) -> granary_runtime::ActivateReason {
-    match reason {
-        ActivateReason::Message => granary_runtime::ActivateReason::Message,
-        ActivateReason::Recovery => granary_runtime::ActivateReason::Recovery,
-        ActivateReason::Upgrade => granary_runtime::ActivateReason::Upgrade,
-    }
-}
-
-/// The machine's reason in the runtime's words.
-pub(crate) fn deactivate_reason(reason: DeactivateReason) -> granary_runtime::DeactivateReason {
-    match reason {
-        DeactivateReason::Idle => granary_runtime::DeactivateReason::Idle,
-        DeactivateReason::Pressure => granary_runtime::DeactivateReason::Pressure,
-        DeactivateReason::Upgrade => granary_runtime::DeactivateReason::Upgrade,
-        DeactivateReason::Shutdown => granary_runtime::DeactivateReason::Shutdown,
-        DeactivateReason::Requested => granary_runtime::DeactivateReason::Requested,
     }
 }

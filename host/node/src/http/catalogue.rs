@@ -31,7 +31,7 @@ catalogue! {
     NOT_FOUND "not-found" 404 "No such kind or method" "Look at /v1/kinds, and at a kind's /v1/kinds/KIND/revisions/REVISION/wit."
     INVALID "invalid" 422 "The arguments do not fit the method" "The pointer shows the place; /v1/kinds/KIND/revisions/REVISION/openapi.json has the shapes."
     GUEST_TRAP "guest-trap" 500 "The grain's code trapped" "Look at the backtrace and at /v1/logs?kind=KIND&key=KEY. The turn left no trace."
-    LIMIT_EXCEEDED "limit-exceeded" 507 "The grain's code used up a limit" "The turn left no trace. Use less, or raise the limit in the manifest and deploy."
+    LIMIT_EXCEEDED "limit-exceeded" 507 "A limit was exceeded" "The turn left no trace. Use less, or raise the limit in the manifest and deploy."
     CONFLICT "conflict" 409 "Another commit came first" "Nothing was changed; repeat."
     UNAVAILABLE "unavailable" 503 "The node cannot serve just now" "Wait as long as Retry-After says, then repeat; /readyz has the reasons."
     UNKNOWN_OUTCOME "unknown-outcome" 502 "The answer was lost on its way" "Ask the grain whether it happened, or use an Idempotency-Key and repeat."

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::Gate;
 use super::control::upload::Uploads;
 use super::face::{Face, Shared};
+use super::linger::Lingering;
 use super::settings::{HttpSettings, ServeError};
 use super::tls;
 use crate::node::Node;
@@ -213,7 +214,7 @@ where
         seen.store(true, Ordering::Relaxed);
         Arc::clone(&face).serve(request)
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(Lingering::new(stream)), service);
     let mut connection = pin!(watcher.watch(connection.into_owned()));
     // hyper's own timer begins with the protocol: until then, somebody may keep silent for ever.
     let ended = match timeout(patience, &mut connection).await {

@@ -8,7 +8,7 @@ use granary_core::kind::{KindSpec, RevisionRecord};
 use granary_core::limits::Limits;
 use granary_runtime::{Component, Interface, Verdict, compare};
 
-use super::plan::{Diff, LimitChange, Plan};
+use super::plan::{Diff, Differences, LimitChange, Plan};
 
 /// What deploying would change, but for the number of live activations.
 pub(super) fn plan(
@@ -24,12 +24,14 @@ pub(super) fn plan(
         component: component.digest,
         unchanged: false,
         verdict: None,
-        changes: Vec::new(),
-        grants_added: spec.grants.describe(),
-        grants_removed: Vec::new(),
-        imports_added: imports(interface),
-        imports_removed: Vec::new(),
-        limits: limits(&Limits::DEFAULT, &spec.limits),
+        differences: Differences {
+            changes: Vec::new(),
+            grants_added: spec.grants.describe(),
+            grants_removed: Vec::new(),
+            imports_added: imports(interface),
+            imports_removed: Vec::new(),
+            limits: limits(&Limits::DEFAULT, &spec.limits),
+        },
         live_activations: 0,
         migrates: false,
         warnings: warnings(spec, interface),
@@ -37,16 +39,12 @@ pub(super) fn plan(
     let Some((old, was)) = current else {
         return plan;
     };
-    let comparison = compare(was, interface);
+    let (verdict, differences) = between((&old.spec, was), (spec, interface));
     plan.from = Some(old.revision);
     plan.to = old.revision;
     plan.unchanged = old.component == component.digest && old.spec == *spec;
-    plan.verdict = Some(comparison.verdict);
-    plan.changes = comparison.changes;
-    (plan.grants_added, plan.grants_removed) =
-        sides(&old.spec.grants.describe(), &spec.grants.describe());
-    (plan.imports_added, plan.imports_removed) = sides(&imports(was), &imports(interface));
-    plan.limits = limits(&old.spec.limits, &spec.limits);
+    plan.verdict = Some(verdict);
+    plan.differences = differences;
     plan.migrates = interface.migration.is_some();
     plan
 }
@@ -58,22 +56,33 @@ pub(super) fn diff(
     new: (&RevisionRecord, &Interface),
 ) -> Diff {
     let ((old, was), (new, is)) = (old, new);
-    let comparison = compare(was, is);
-    let (grants_added, grants_removed) =
-        sides(&old.spec.grants.describe(), &new.spec.grants.describe());
-    let (imports_added, imports_removed) = sides(&imports(was), &imports(is));
+    let (verdict, differences) = between((&old.spec, was), (&new.spec, is));
     Diff {
         kind: kind.clone(),
         from: old.revision,
         to: new.revision,
-        verdict: comparison.verdict,
+        verdict,
+        differences,
+    }
+}
+
+/// What it means for callers, and all of it.
+fn between(
+    (old, was): (&KindSpec, &Interface),
+    (new, is): (&KindSpec, &Interface),
+) -> (Verdict, Differences) {
+    let comparison = compare(was, is);
+    let (grants_added, grants_removed) = sides(&old.grants.describe(), &new.grants.describe());
+    let (imports_added, imports_removed) = sides(&imports(was), &imports(is));
+    let differences = Differences {
         changes: comparison.changes,
         grants_added,
         grants_removed,
         imports_added,
         imports_removed,
-        limits: limits(&old.spec.limits, &new.spec.limits),
-    }
+        limits: limits(&old.limits, &new.limits),
+    };
+    (comparison.verdict, differences)
 }
 
 /// The word that the catalogue keeps for a verdict; none is the first revision's.

@@ -19,24 +19,32 @@ pub struct Plan {
     pub unchanged: bool,
     /// What it means for callers; none for a new kind.
     pub verdict: Option<Verdict>,
-    /// The differences of the interfaces.
-    pub changes: Vec<Change>,
-    /// Grants that would be added, in words.
-    pub grants_added: Vec<String>,
-    /// Grants that would be removed, in words.
-    pub grants_removed: Vec<String>,
-    /// Imports that the new component has and the old one had not.
-    pub imports_added: Vec<String>,
-    /// Imports that the new component no longer has.
-    pub imports_removed: Vec<String>,
-    /// Limits that would change.
-    pub limits: Vec<LimitChange>,
+    /// What would change; for a new kind, what it has that an empty one has not.
+    #[serde(flatten)]
+    pub differences: Differences,
     /// Live activations, each of which finishes its turn and then moves.
     pub live_activations: usize,
     /// Whether `migrate` would be called for each grain with state.
     pub migrates: bool,
     /// What looks like a mistake but is allowed.
     pub warnings: Vec<String>,
+}
+
+/// What one revision has and another has not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Differences {
+    /// Those of the interfaces.
+    pub changes: Vec<Change>,
+    /// Grants that only the newer one has, in words.
+    pub grants_added: Vec<String>,
+    /// Grants that only the older one has.
+    pub grants_removed: Vec<String>,
+    /// Imports that only the newer one has.
+    pub imports_added: Vec<String>,
+    /// Imports that only the older one has.
+    pub imports_removed: Vec<String>,
+    /// Limits that differ.
+    pub limits: Vec<LimitChange>,
 }
 
 /// One limit that differs.
@@ -80,18 +88,9 @@ pub struct Diff {
     pub to: Revision,
     /// What it means for callers.
     pub verdict: Verdict,
-    /// The differences of the interfaces.
-    pub changes: Vec<Change>,
-    /// Grants only in `to`.
-    pub grants_added: Vec<String>,
-    /// Grants only in `from`.
-    pub grants_removed: Vec<String>,
-    /// Imports only in `to`.
-    pub imports_added: Vec<String>,
-    /// Imports only in `from`.
-    pub imports_removed: Vec<String>,
-    /// Limits that differ.
-    pub limits: Vec<LimitChange>,
+    /// All of it.
+    #[serde(flatten)]
+    pub differences: Differences,
 }
 
 /// Why a deployment, a rollback or a question about a kind was refused. Nothing was changed.
@@ -150,7 +149,7 @@ pub enum DeployError {
         backtrace: Vec<String>,
     },
     /// The new interface would break callers, and nobody said that this is meant.
-    #[error("the new interface breaks callers: {}; deploy with --breaking if that is meant", plan.changes.iter().filter(|c| c.breaking).map(|c| format!("{}: {}", c.path, c.what)).collect::<Vec<_>>().join("; "))]
+    #[error("the new interface breaks callers: {}; deploy with --breaking if that is meant", plan.differences.changes.iter().filter(|c| c.breaking).map(|c| format!("{}: {}", c.path, c.what)).collect::<Vec<_>>().join("; "))]
     Breaking {
         /// What would change.
         plan: Box<Plan>,

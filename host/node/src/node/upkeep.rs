@@ -39,7 +39,7 @@ async fn expire(shared: Arc<Shared>) {
                 Ok(EXPIRE_BATCH) => tokio::task::yield_now().await,
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::debug!(%error, "expired answers stay for now");
+                    tracing::debug!(%error, "expired answers could not be removed; the next round tries again");
                     break;
                 }
             }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
-use super::{Batch, Place, now_ms};
+use super::{Batch, Place, announce, now_ms};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -250,20 +250,12 @@ impl Events {
             .events
             .push_back(Arc::new(Event { seq, time_ms, what }));
         drop(rings);
-        self.newest.send_if_modified(|newest| {
-            let newer = *newest < seq;
-            *newest = seq.max(*newest);
-            newer
-        });
+        announce(&self.newest, seq);
     }
 
     /// At most `limit` events after a place, of one kind and type or all. A place of another run is the beginning.
     pub fn since(&self, place: Place, filter: &Filter, limit: usize) -> Batch<Arc<Event>> {
-        let after = if place.run == self.run {
-            place.after
-        } else {
-            0
-        };
+        let after = place.after_in(self.run);
         let rings = self.rings.lock();
         let gap = 0 < after
             && rings

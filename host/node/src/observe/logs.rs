@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Batch, Place, now_ms};
+use super::{Batch, Place, announce, now_ms};
 
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -136,21 +136,12 @@ impl Logs {
             stream,
             line: line.to_owned(),
         });
-        // Two pushes may arrive here in the other order; the newest number never goes back.
-        self.newest.send_if_modified(|newest| {
-            let newer = *newest < seq;
-            *newest = seq.max(*newest);
-            newer
-        });
+        announce(&self.newest, seq);
     }
 
     /// At most `limit` lines after a place. A place of another run is the beginning.
     pub fn since(&self, place: Place, filter: &Filter, limit: usize) -> Batch<Arc<Line>> {
-        let after = if place.run == self.run {
-            place.after
-        } else {
-            0
-        };
+        let after = place.after_in(self.run);
         self.ring.lock().since(after, filter, limit)
     }
 

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use granary_core::activation::{ActivateReason, DeactivateReason};
 use granary_core::error::CallError;
 use granary_core::limits::Limits;
 use granary_core::turn::Wishes;
@@ -11,7 +12,7 @@ use wasmtime::component::{Func, Instance as Component, Val};
 
 use super::failure;
 use super::session::TAIL;
-use super::{ActivateReason, Answered, DeactivateReason, Work};
+use super::{Answered, Work};
 use crate::engine::EngineKind;
 use crate::engine::capacity::Place;
 use crate::guest::Guest;

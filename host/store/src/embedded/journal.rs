@@ -224,16 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn changes(entries: &[(&str, Option<&str>)]) -> Changes {
-        let entry = |(key, value): &(&str, Option<&str>)| {
-            (
-                key.as_bytes().to_vec(),
-                value.map(|text| text.as_bytes().to_vec()),
-            )
-        };
-        entries.iter().map(entry).collect()
-    }
+    use crate::table::changes;
 
     fn journal() -> (tempfile::TempDir, Journal) {
         let dir = tempfile::tempdir().unwrap();

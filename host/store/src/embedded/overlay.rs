@@ -71,18 +71,9 @@ impl Table for Overlay<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::changes;
 
     type Entries = Vec<(&'static str, &'static str)>;
-
-    fn changes(entries: &[(&str, Option<&str>)]) -> Changes {
-        let entry = |(key, value): &(&str, Option<&str>)| {
-            (
-                key.as_bytes().to_vec(),
-                value.map(|text| text.as_bytes().to_vec()),
-            )
-        };
-        entries.iter().map(entry).collect()
-    }
 
     fn scanned(table: &dyn Table, prefix: &str, from: &str, limit: usize) -> Vec<(String, String)> {
         let mut found = Vec::new();

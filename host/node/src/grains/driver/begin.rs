@@ -19,9 +19,7 @@ use crate::grains::call::{Answer, Call, Timing, failure};
 use crate::grains::fingerprint::fingerprint;
 use crate::grains::load::Current;
 use crate::grains::message::{Checked, Job, Pending, arguments};
-use crate::grains::turn::{
-    HookTurn, MethodTurn, Outcome, activate_reason, deactivate_reason, http_turn,
-};
+use crate::grains::turn::{HookTurn, MethodTurn, Outcome, http_turn};
 use crate::observe::now_ms;
 use crate::sends::kept;
 
@@ -34,11 +32,11 @@ impl Driver {
                 self.begin_hook(turn, "migrate", work, true);
             }
             Work::Activate(reason) => {
-                let work = granary_runtime::Work::Activate(activate_reason(reason));
+                let work = granary_runtime::Work::Activate(reason);
                 self.begin_hook(turn, "activate", work, true);
             }
             Work::Deactivate(reason) => {
-                let work = granary_runtime::Work::Deactivate(deactivate_reason(reason));
+                let work = granary_runtime::Work::Deactivate(reason);
                 self.begin_hook(turn, "deactivate", work, false);
             }
         }
