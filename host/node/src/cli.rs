@@ -17,6 +17,7 @@ pub mod sample;
 pub mod settings;
 pub mod state;
 pub mod terminal;
+pub mod toolchain;
 pub mod upload;
 pub mod wit;
 
@@ -32,7 +33,7 @@ use crate::cli::terminal::{Format, Terminal};
 const EXAMPLES: &str = "\
 Begin here:
   granary dev sample-grains                  build, run, watch; prints curl lines
-  granary new shopping-list                  a project of your own
+  granary new shopping-list --lang go        a project of your own, in one of seven languages
   granary invoke counter/visits increment 5  call a method
   granary doctor                             what is missing on this machine
 
@@ -149,6 +150,9 @@ enum Command {
         #[arg(long)]
         purge: bool,
     },
+    /// Find, install and check what builds grains of each language
+    #[command(subcommand)]
+    Toolchain(toolchain::ToolchainCommand),
     /// Check this machine and the node, and say what to do
     Doctor(doctor::DoctorArgs),
     /// Explain and check settings
@@ -225,7 +229,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
     match cli.command {
         Command::Dev(args) => dev::dev(terminal, &args).await,
         Command::Up(args) => node::up(terminal, &args).await,
-        Command::New(args) => project::new(terminal, &args),
+        Command::New(args) => project::new(terminal, &args).await,
         Command::Build(args) => project::build(terminal, &args).await,
         Command::Deploy(args) => deploy::deploy(&client()?, terminal, &args).await,
         Command::Rollback(args) => deploy::rollback(&client()?, terminal, &args).await,
@@ -245,6 +249,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
             inspect::deactivate(&client()?, terminal, &grain, purge).await
         }
         Command::Doctor(args) => doctor::doctor(&client()?, terminal, &args).await,
+        Command::Toolchain(command) => toolchain::run(terminal, &command).await,
         Command::Config(command) => settings::run(terminal, &command),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -1,8 +1,12 @@
 //! Projects: folders with a `granary.toml`, and how their kinds become components.
 
 pub mod build;
+pub(crate) mod carried;
+pub mod language;
+pub mod stamp;
 pub mod template;
 pub mod toolchain;
+pub mod wit;
 
 use std::path::{Path, PathBuf};
 

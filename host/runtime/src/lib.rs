@@ -21,9 +21,10 @@ pub mod runtime;
 pub mod schema;
 pub mod value;
 mod wit;
+pub mod world;
 
 pub use compare::{Change, Comparison, Verdict, compare};
-pub use componentize::{componentize, is_core_module};
+pub use componentize::{carries_world, componentize, is_core_module};
 pub use engine::EngineKind;
 pub use engine::capacity::Capacity;
 pub use host::{
@@ -35,3 +36,4 @@ pub use link::{LinkError, Linked};
 pub use runtime::{Component, Runtime, RuntimeConfig, RuntimeError};
 pub use schema::{json_schema, openapi};
 pub use value::{Arguments, Body, JsonOptions, Results, ValueError};
+pub use world::{World, WorldError};

@@ -56,7 +56,7 @@ pub struct RollbackArgs {
 pub async fn deploy(client: &Client, terminal: &Terminal, args: &DeployArgs) -> Result<(), Error> {
     let projects = open_all(&args.paths)?;
     let mut results = Vec::new();
-    let mut builder = Builder::new(terminal.quiet);
+    let mut builder = Builder::new(terminal.quiet, false);
     for (project, manifest, kind) in kinds(&projects, &args.kinds)? {
         let say = |line: &str| terminal.note(line);
         let built = builder

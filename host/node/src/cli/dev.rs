@@ -69,7 +69,7 @@ pub async fn dev(terminal: &Terminal, args: &DevArgs) -> Result<(), Error> {
     let mut dev = Dev {
         client: client.clone(),
         terminal: terminal.clone(),
-        builder: Builder::new(terminal.quiet),
+        builder: Builder::new(terminal.quiet, false),
         projects,
     };
     tokio::select! {
@@ -306,7 +306,7 @@ fn affected(projects: &[Project], changed: &BTreeSet<PathBuf>) -> BTreeSet<KindN
 fn source(kind: &KindManifest) -> &Path {
     match &kind.source {
         Source::Prebuilt(path) => path,
-        Source::Rust { folder } | Source::Command { folder, .. } => folder,
+        Source::Language { folder, .. } | Source::Command { folder, .. } => folder,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use granary_core::kind::Mode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -41,10 +42,10 @@ pub struct KindSection {
     /// The folder of the source, relative to this file; the file's own folder unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
-    /// The source's language. Only `rust` is built without a `command`.
+    /// The source's language: `granary build` builds it with the language's own tools. `rust` where there is a Cargo.toml, unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
-    /// A shell command that builds the component, run in the `build` folder. For every language but Rust.
+    /// A shell command that builds the component, run in the `build` folder. For everything that `language` does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// A line for people.
@@ -60,11 +61,62 @@ pub struct KindSection {
 }
 
 /// A language that `granary build` knows by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
-    /// A Cargo package of crate type `cdylib`.
+    /// Rust: a Cargo package of crate type `cdylib`.
     Rust,
+    /// C: every `*.c` of the folder, or of its `src`.
+    C,
+    /// Zig: `grain.zig`, or `src/grain.zig`.
+    Zig,
+    /// Go: every `*.go` below the folder.
+    Go,
+    /// JavaScript: `grain.js`, or `src/grain.js`.
+    Js,
+    /// TypeScript: `grain.ts`, or `src/grain.ts`.
+    Ts,
+    /// Python: `app.py`, or `src/app.py`.
+    Python,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Rust,
+        Self::C,
+        Self::Zig,
+        Self::Go,
+        Self::Js,
+        Self::Ts,
+        Self::Python,
+    ];
+
+    /// Its name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+            Self::Zig => "zig",
+            Self::Go => "go",
+            Self::Js => "js",
+            Self::Ts => "ts",
+            Self::Python => "python",
+        }
+    }
+
+    /// Its name in sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust",
+            Self::C => "C",
+            Self::Zig => "Zig",
+            Self::Go => "Go",
+            Self::Js => "JavaScript",
+            Self::Ts => "TypeScript",
+            Self::Python => "Python",
+        }
+    }
 }
 
 /// How much one grain may use.

@@ -1,0 +1,159 @@
+//! The WIT world that a project is written against: read and checked, made into bindings, put into core modules.
+//!
+//! Rust and the script languages have generators of their own that run inside their tool chains. For C (and Zig, which reads C
+//! headers) and Go the bindings are made here, so that no generator has to be installed.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use wit_bindgen_core::{Files, WorldGenerator};
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::{PackageId, Resolve, WorldId, WorldItem};
+
+/// The world that is taken when a package has several.
+const USUAL_WORLD: &str = "grain";
+
+/// A world with everything that it names.
+#[derive(Debug, Clone)]
+pub struct World {
+    resolve: Resolve,
+    package: PackageId,
+    world: WorldId,
+}
+
+/// Why a folder of WIT is no world.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorldError {
+    /// The WIT does not parse, or names something that is not there. The text shows file, line and column where they are known.
+    #[error("{0}")]
+    Wit(String),
+    /// It parses, but says nothing of a component.
+    #[error("{0}")]
+    NoWorld(String),
+}
+
+/// A file of generated bindings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// Where it belongs, relative to the folder of the bindings.
+    pub path: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+impl World {
+    /// Reads the package in a folder, with those in its `deps`. Of several worlds `grain` is taken.
+    pub fn open(folder: &Path) -> Result<Self, WorldError> {
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve
+            .push_path(folder)
+            .map_err(|error| WorldError::Wit(heart(&format!("{error:#}"))))?;
+        let worlds = &resolve.packages[package].worlds;
+        let chosen = worlds
+            .get(USUAL_WORLD)
+            .or_else(|| worlds.values().next().filter(|_| worlds.len() == 1));
+        let Some(world) = chosen.copied() else {
+            let name = &resolve.packages[package].name;
+            return Err(WorldError::NoWorld(match worlds.len() {
+                0 => format!("the package {name} has no world; say what the component exports in `world {USUAL_WORLD} {{ … }}`"),
+                _ => format!("the package {name} has several worlds and none of them is called `{USUAL_WORLD}`"),
+            }));
+        };
+        Ok(Self { resolve, package, world })
+    }
+
+    /// The world's name.
+    pub fn name(&self) -> &str {
+        &self.resolve.worlds[self.world].name
+    }
+
+    /// The namespaces of all packages that it reaches: `granary`, `wasi`, the project's own.
+    pub fn namespaces(&self) -> BTreeSet<&str> {
+        let packages = self.resolve.packages.iter();
+        packages.map(|(_, package)| package.name.namespace.as_str()).collect()
+    }
+
+    /// The versions of `namespace:name` that it reaches, as text.
+    pub fn versions_of(&self, namespace: &str, name: &str) -> Vec<String> {
+        let packages = self.resolve.packages.iter().map(|(_, package)| &package.name);
+        packages
+            .filter(|package| package.namespace == namespace && package.name == name)
+            .filter_map(|package| package.version.as_ref().map(ToString::to_string))
+            .collect()
+    }
+
+    /// Whether one of its functions, imported or exported, is an `async func`.
+    pub fn is_async(&self) -> bool {
+        let world = &self.resolve.worlds[self.world];
+        world.imports.values().chain(world.exports.values()).any(|item| match item {
+            WorldItem::Function(function) => function.kind.is_async(),
+            WorldItem::Interface { id, .. } => {
+                let functions = self.resolve.interfaces[*id].functions.values();
+                functions.into_iter().any(|function| function.kind.is_async())
+            }
+            WorldItem::Type { .. } => false,
+        })
+    }
+
+    /// Header and source for C: `NAME.h` and `NAME.c`, after the world's name.
+    pub fn c_bindings(&self) -> Result<Vec<Generated>, String> {
+        let options = wit_bindgen_c::Opts {
+            // The world is embedded after linking, for every language in the same way.
+            no_object_file: true,
+            ..wit_bindgen_c::Opts::default()
+        };
+        self.generate(options.build())
+    }
+
+    /// A Go module `wit_component`: a package for each interface, and a `main` that expects `export_…` packages beside it.
+    pub fn go_bindings(&self) -> Result<Vec<Generated>, String> {
+        let options = wit_bindgen_go::Opts {
+            // `gofmt` would be whatever lies on the path.
+            format: wit_bindgen_go::Format::False,
+            ..wit_bindgen_go::Opts::default()
+        };
+        self.generate(options.build())
+    }
+
+    fn generate(&self, mut generator: Box<dyn WorldGenerator>) -> Result<Vec<Generated>, String> {
+        let mut resolve = self.resolve.clone();
+        let mut files = Files::default();
+        // The generators end in a panic where they meet a type that they cannot do yet.
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            generator.generate(&mut resolve, self.world, &mut files)
+        }));
+        match run {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(format!("{error:#}")),
+            Err(panic) => {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+                return Err(words.unwrap_or("the generator gave up").to_owned());
+            }
+        }
+        let file = |(path, bytes): (&str, &[u8])| Generated {
+            path: path.to_owned(),
+            bytes: bytes.to_vec(),
+        };
+        Ok(files.iter().map(file).collect())
+    }
+
+    /// Puts the world into a core module that does not carry one, for [`crate::componentize`].
+    pub fn embed(&self, core: &[u8]) -> Result<Vec<u8>, String> {
+        let mut bytes = core.to_vec();
+        embed_component_metadata(&mut bytes, &self.resolve, self.world, StringEncoding::UTF8)
+            .map_err(|error| format!("{error:#}"))?;
+        Ok(bytes)
+    }
+
+    /// The WIT text of the project's own package.
+    pub fn package_name(&self) -> String {
+        self.resolve.packages[self.package].name.to_string()
+    }
+}
+
+/// The parser's error without its account of how it came there: the place and the reason stand in the last part.
+fn heart(error: &str) -> String {
+    error.to_owned()
+}
