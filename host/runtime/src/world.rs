@@ -20,6 +20,7 @@ pub struct World {
     resolve: Resolve,
     package: PackageId,
     world: WorldId,
+    name: String,
 }
 
 /// Why a folder of WIT is no world.
@@ -45,26 +46,53 @@ pub struct Generated {
 impl World {
     /// Reads the package in a folder, with those in its `deps`. Of several worlds `grain` is taken.
     pub fn open(folder: &Path) -> Result<Self, WorldError> {
+        Self::without(folder, None)
+    }
+
+    /// Reads a package in which one world extends the project's own: bindings keep the name of that.
+    pub fn extended(folder: &Path, extension: &str) -> Result<Self, WorldError> {
+        let own = Self::without(folder, Some(extension))?;
+        let worlds = &own.resolve.packages[own.package].worlds;
+        let world = worlds.get(extension).copied().unwrap_or(own.world);
+        Ok(Self { world, ..own })
+    }
+
+    fn without(folder: &Path, extension: Option<&str>) -> Result<Self, WorldError> {
         let mut resolve = Resolve::default();
         let (package, _) = resolve
             .push_path(folder)
-            .map_err(|error| WorldError::Wit(heart(&format!("{error:#}"))))?;
+            .map_err(|error| WorldError::Wit(format!("{error:#}")))?;
         let worlds = &resolve.packages[package].worlds;
-        let chosen = worlds
-            .get(USUAL_WORLD)
-            .or_else(|| worlds.values().next().filter(|_| worlds.len() == 1));
-        let Some(world) = chosen.copied() else {
-            let name = &resolve.packages[package].name;
-            return Err(WorldError::NoWorld(match worlds.len() {
-                0 => format!("the package {name} has no world; say what the component exports in `world {USUAL_WORLD} {{ … }}`"),
-                _ => format!("the package {name} has several worlds and none of them is called `{USUAL_WORLD}`"),
+        let own = || worlds.iter().filter(|(name, _)| Some(name.as_str()) != extension);
+        let usual = own().find(|(name, _)| *name == USUAL_WORLD);
+        let chosen = usual.or_else(|| own().next().filter(|_| own().count() == 1));
+        let Some((name, world)) = chosen else {
+            let package = &resolve.packages[package].name;
+            return Err(WorldError::NoWorld(match own().count() {
+                0 => format!(
+                    "the package {package} has no world; say what the component exports in `world {USUAL_WORLD} {{ … }}`"
+                ),
+                _ => format!(
+                    "the package {package} has several worlds and none of them is called `{USUAL_WORLD}`"
+                ),
             }));
         };
-        Ok(Self { resolve, package, world })
+        let (name, world) = (name.clone(), *world);
+        Ok(Self {
+            resolve,
+            package,
+            world,
+            name,
+        })
     }
 
-    /// The world's name.
+    /// The name of the project's own world.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the world that tools build for: that of the extension, if there is one.
+    pub fn built_name(&self) -> &str {
         &self.resolve.worlds[self.world].name
     }
 
@@ -72,15 +100,6 @@ impl World {
     pub fn namespaces(&self) -> BTreeSet<&str> {
         let packages = self.resolve.packages.iter();
         packages.map(|(_, package)| package.name.namespace.as_str()).collect()
-    }
-
-    /// The versions of `namespace:name` that it reaches, as text.
-    pub fn versions_of(&self, namespace: &str, name: &str) -> Vec<String> {
-        let packages = self.resolve.packages.iter().map(|(_, package)| &package.name);
-        packages
-            .filter(|package| package.namespace == namespace && package.name == name)
-            .filter_map(|package| package.version.as_ref().map(ToString::to_string))
-            .collect()
     }
 
     /// Whether one of its functions, imported or exported, is an `async func`.
@@ -96,11 +115,10 @@ impl World {
         })
     }
 
-    /// Header and source for C: `NAME.h` and `NAME.c`, after the world's name.
+    /// Header and source for C, `NAME.h` and `NAME.c` after the world's name, and an object file that carries the world.
     pub fn c_bindings(&self) -> Result<Vec<Generated>, String> {
         let options = wit_bindgen_c::Opts {
-            // The world is embedded after linking, for every language in the same way.
-            no_object_file: true,
+            rename_world: Some(self.name.clone()),
             ..wit_bindgen_c::Opts::default()
         };
         self.generate(options.build())
@@ -146,14 +164,4 @@ impl World {
             .map_err(|error| format!("{error:#}"))?;
         Ok(bytes)
     }
-
-    /// The WIT text of the project's own package.
-    pub fn package_name(&self) -> String {
-        self.resolve.packages[self.package].name.to_string()
-    }
-}
-
-/// The parser's error without its account of how it came there: the place and the reason stand in the last part.
-fn heart(error: &str) -> String {
-    error.to_owned()
 }

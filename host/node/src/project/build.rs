@@ -215,7 +215,7 @@ impl Builder {
         let world = if language == Language::Rust && !wit.is_dir() {
             None
         } else {
-            Some(merge(name, &wit, &job.wit())?)
+            Some(merge(name, &wit, &job.wit(), language)?)
         };
         job.world = world.as_ref();
         let raw = read(name, &language::build(&job).await?)?;
@@ -265,8 +265,13 @@ fn unchanged(project: &Project, kind: &KindManifest, job: &Job<'_>, settings: &[
     inspect(kind, path, bytes, Freshness::Unchanged).ok()
 }
 
-fn merge(kind: &KindName, wit: &Path, merged: &Path) -> Result<World, BuildError> {
-    wit::merge(wit, merged).map_err(|error| BuildError::Wit {
+fn merge(
+    kind: &KindName,
+    wit: &Path,
+    merged: &Path,
+    language: Language,
+) -> Result<World, BuildError> {
+    wit::merge(wit, merged, language).map_err(|error| BuildError::Wit {
         kind: kind.clone(),
         error,
     })

@@ -12,8 +12,9 @@ pub mod script;
 pub mod zig;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use granary_core::id::KindName;
 use granary_runtime::World;
@@ -141,7 +142,14 @@ impl Job<'_> {
 
     /// Runs a tool. What it says is shown if it fails; its warnings are shown unless everything is to be quiet.
     pub async fn run(&self, what: &str, command: &mut Command) -> Result<(), BuildError> {
-        self.run_translated(what, command, &|text| text).await
+        let output = self.output_of(what, command.stdout(Stdio::piped())).await?;
+        self.judge(what, &output, &|text| text)
+    }
+
+    /// Runs a tool that writes its result to standard output.
+    pub async fn run_into(&self, what: &str, command: &mut Command, file: File) -> Result<(), BuildError> {
+        let output = self.output_of(what, command.stdout(file)).await?;
+        self.judge(what, &output, &|text| text)
     }
 
     /// Runs a tool whose words need to be translated for people.
@@ -151,13 +159,32 @@ impl Job<'_> {
         command: &mut Command,
         translate: &(dyn Fn(String) -> String + Sync),
     ) -> Result<(), BuildError> {
+        let output = self.output_of(what, command.stdout(Stdio::piped())).await?;
+        self.judge(what, &output, translate)
+    }
+
+    async fn output_of(&self, what: &str, command: &mut Command) -> Result<Output, BuildError> {
         // Inside another project's virtual environment the tools would look there.
-        command.env_remove("VIRTUAL_ENV").stdin(Stdio::null()).kill_on_drop(true);
-        let output = command.output().await.map_err(|source| BuildError::NoProgram {
+        command
+            .env_remove("VIRTUAL_ENV")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let no_program = |source| BuildError::NoProgram {
             kind: self.kind.clone(),
             what: what.to_owned(),
             source,
-        })?;
+        };
+        let child = command.spawn().map_err(no_program)?;
+        child.wait_with_output().await.map_err(no_program)
+    }
+
+    fn judge(
+        &self,
+        what: &str,
+        output: &Output,
+        translate: &dyn Fn(String) -> String,
+    ) -> Result<(), BuildError> {
         let text = |bytes: &[u8]| translate(String::from_utf8_lossy(bytes).trim().to_owned());
         let warnings = text(&output.stderr);
         if output.status.success() {

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use granary_runtime::{World, WorldError};
 
+use crate::manifest::sections::Language;
 use crate::project::carried;
 
 /// The contract's place among the packages that a project's own needs.
 const CONTRACT_FOLDER: &str = "deps/granary-grain";
+/// The world that bindings are generated for.
+const BUILT_WORLD: &str = "granary-built";
 /// How a package of the contract begins in WIT.
 const CONTRACT_PACKAGE: &str = "package granary:grain@";
 
@@ -56,36 +59,103 @@ fn contract_version() -> &'static str {
 
 /// Writes the WIT of `source` with the packages of `granary:grain` beside it to `merged`, and reads the world. Errors name the files in
 /// `source`: nobody looks into `merged`.
-pub fn merge(source: &Path, merged: &Path) -> Result<World, WitError> {
+///
+/// Every language but Rust gets the world [`BUILT_WORLD`], too: the project's own, with what a grain may use of its host and what the
+/// language's SDK uses. So a project says only what it offers. What its code does not use is not in the component either, as far as the
+/// language's tools can tell. In Rust the SDK brings its imports along.
+pub fn merge(source: &Path, merged: &Path, language: Language) -> Result<World, WitError> {
     if !source.is_dir() {
         return Err(WitError::NoFolder(source.to_path_buf()));
     }
     let failed = |(path, source)| WitError::File { path, source };
     let mut files = Vec::new();
     read(source, Path::new(""), &mut files).map_err(failed)?;
-    let brings_contract = files.iter().any(|(path, text)| {
-        path.starts_with("deps")
-            && String::from_utf8_lossy(text)
-                .lines()
-                .any(|line| line.trim_start().starts_with(CONTRACT_PACKAGE))
-    });
     if merged.exists() {
         // A file that was renamed would be there twice.
         fs::remove_dir_all(merged).map_err(|error| failed((merged.to_path_buf(), error)))?;
     }
     let own = files.iter().filter_map(|(path, text)| Some((path.to_str()?, text.as_slice())));
     carried::write_all(merged, own).map_err(failed)?;
-    if !brings_contract {
-        let folder = merged.join(CONTRACT_FOLDER);
+    let folder = merged.join(CONTRACT_FOLDER);
+    let contract = package(carried::CONTRACT.iter().map(|(_, text)| *text));
+    if !brings(&files, contract.as_deref()) {
         carried::write_all(&folder, carried::CONTRACT.iter().copied()).map_err(failed)?;
     }
-    World::open(merged).map_err(|error| {
+    let translate = |error| {
         let (from, to) = (merged.display().to_string(), source.display().to_string());
         WitError::World(match error {
             WorldError::Wit(text) => WorldError::Wit(text.replace(&from, &to)),
             WorldError::NoWorld(text) => WorldError::NoWorld(text),
         })
+    };
+    let world = World::open(merged).map_err(translate)?;
+    if language == Language::Rust {
+        return Ok(world);
+    }
+    let mut lines = vec![
+        format!("include {};", world.name()),
+        format!("include granary:grain/imports@{};", contract_version()),
+    ];
+    for (folder, package, texts) in sdk_packages(language) {
+        if !brings(&files, Some(&package)) {
+            carried::write_all(&merged.join("deps").join(folder), texts.iter().copied()).map_err(failed)?;
+        }
+        lines.extend(imports(&package, &texts));
+    }
+    let text = format!("world {BUILT_WORLD} {{\n  {}\n}}\n", lines.join("\n  "));
+    let file = format!("{BUILT_WORLD}.wit");
+    carried::write_all(merged, [(file.as_str(), text.as_bytes())]).map_err(failed)?;
+    World::extended(merged, BUILT_WORLD).map_err(translate)
+}
+
+/// Whether the project has a package among its own dependencies.
+fn brings(files: &[(PathBuf, Vec<u8>)], wanted: Option<&str>) -> bool {
+    let dependencies = files.iter().filter(|(path, _)| path.starts_with("deps"));
+    let mut names = dependencies.filter_map(|(_, text)| package([text.as_slice()]));
+    names.any(|name| Some(name.as_str()) == wanted)
+}
+
+/// The package that WIT files declare: `namespace:name@version`.
+fn package<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Option<String> {
+    let texts = texts.into_iter().filter_map(|text| str::from_utf8(text).ok());
+    let mut lines = texts.flat_map(str::lines);
+    lines.find_map(|line| {
+        let name = line.trim().strip_prefix("package ")?.split(';').next()?;
+        Some(name.trim().to_owned())
     })
+}
+
+type SdkPackage = (&'static str, String, Vec<(&'static str, &'static [u8])>);
+
+/// The packages that the SDK of a language is built on besides the contract: those in the SDK's folder `wit`.
+fn sdk_packages(language: Language) -> Vec<SdkPackage> {
+    let files = match language {
+        Language::Js | Language::Ts => carried::SDK_TS,
+        Language::Python => carried::SDK_PYTHON,
+        Language::Go => carried::SDK_GO,
+        Language::C | Language::Zig => carried::SDK_C,
+        Language::Rust => &[],
+    };
+    let mut packages: Vec<SdkPackage> = Vec::new();
+    for (path, text) in files {
+        let Some((folder, file)) = path.strip_prefix("wit/").and_then(|path| path.split_once('/')) else { continue };
+        match packages.iter_mut().find(|(name, _, _)| *name == folder) {
+            Some((_, _, texts)) => texts.push((file, text)),
+            None => packages.extend(package([*text]).map(|name| (folder, name, vec![(file, *text)]))),
+        }
+    }
+    packages
+}
+
+/// A line of a world for each interface of a package.
+fn imports(package: &str, texts: &[(&str, &[u8])]) -> Vec<String> {
+    let (name, version) = package.split_once('@').unwrap_or((package, ""));
+    let texts = texts.iter().filter_map(|(_, text)| str::from_utf8(text).ok());
+    let interfaces = texts.flat_map(str::lines).filter_map(|line| {
+        let rest = line.strip_prefix("interface ")?;
+        rest.split_whitespace().next()
+    });
+    interfaces.map(|interface| format!("import {name}/{interface}@{version};")).collect()
 }
 
 /// Every file below a folder, by its path within.

@@ -11,31 +11,34 @@ use crate::project::carried;
 use crate::project::language::Job;
 use crate::project::toolchain::{self, ZIG};
 
-/// The SDK's header, whose use brings the SDK's sources in.
-const SDK_HEADER: &str = "granary.h";
-
 /// What C and Zig are built from besides the kind's own source.
 pub(super) struct Parts {
     /// Where headers are looked for.
     pub includes: Vec<PathBuf>,
-    /// The generated source and those of the SDK.
+    /// The generated source with its object file, and those of the SDK.
     pub sources: Vec<PathBuf>,
+    /// The folder of the generated bindings.
+    pub bindings: PathBuf,
+    /// The folder of the SDK, if one of the sources uses it.
+    pub sdk: Option<PathBuf>,
 }
 
-/// Generates the bindings, and takes the SDK where one of the sources uses it.
-pub(super) fn parts(job: &Job<'_>, own: &[PathBuf]) -> Result<Parts, BuildError> {
+/// Generates the bindings, and takes the SDK where one of the sources names it.
+pub(super) fn parts(job: &Job<'_>, own: &[PathBuf], mark: &str) -> Result<Parts, BuildError> {
     let world = job.needed_world()?;
-    let bindings = job.bindings(world.c_bindings(), "bindings")?;
-    let sdk = job.carry_sdk("c", carried::SDK_C)?;
+    let bindings = job.bindings(world.c_bindings(), "c")?;
+    let uses_sdk = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(mark));
     let mut parts = Parts {
-        includes: vec![job.source_root(), bindings.clone(), sdk.clone(), sdk.join("include")],
-        sources: with_extension(&bindings, "c"),
+        includes: vec![job.source_root(), bindings.clone()],
+        sources: [with_extension(&bindings, "c"), with_extension(&bindings, "o")].concat(),
+        bindings,
+        sdk: None,
     };
-    parts.includes.retain(|folder| folder.is_dir());
-    let uses_sdk = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(SDK_HEADER));
     if own.iter().any(uses_sdk) {
+        let sdk = job.carry_sdk("c", carried::SDK_C)?;
+        parts.includes.push(sdk.clone());
         parts.sources.extend(with_extension(&sdk, "c"));
-        parts.sources.extend(with_extension(&sdk.join("src"), "c"));
+        parts.sdk = Some(sdk);
     }
     Ok(parts)
 }
@@ -59,7 +62,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         return Err(job.unfit(why, "put the source there, or name its folder with 'build'"));
     }
     let (what, mut command) = compiler(job).await?;
-    let parts = parts(job, &own)?;
+    let parts = parts(job, &own, "granary.h")?;
     command
         .args(["-mexec-model=reactor", "-std=gnu17", "-Os", "-s", "-Wall"])
         .current_dir(job.source);

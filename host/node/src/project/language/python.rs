@@ -21,7 +21,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         .arg("-q")
         .arg("-d")
         .arg(job.wit())
-        .args(["-w", world.name(), "componentize", "app", "-o"])
+        .args(["-w", world.built_name(), "componentize", "app", "-o"])
         .arg(job.output())
         .arg("-p")
         .arg(job.source_root());

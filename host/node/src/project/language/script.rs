@@ -47,7 +47,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     command
         .arg("--wit")
         .arg(job.wit())
-        .args(["--world", world.name(), "--opt-size", "--minify", "--js"])
+        .args(["--world", world.built_name(), "--opt-size", "--minify", "--js"])
         .arg(&bundle)
         .arg("--output")
         .arg(job.output())
