@@ -44,8 +44,11 @@ fn main() -> io::Result<()> {
             format!("    ({path:?}, include_bytes!({file:?})),\n")
         });
         let list: String = lines.collect();
-        write!(code, "pub(crate) static {name}: &[(&str, &[u8])] = &[\n{list}];\n")
-            .map_err(io::Error::other)?;
+        write!(
+            code,
+            "pub(crate) static {name}: &[(&str, &[u8])] = &[\n{list}];\n"
+        )
+        .map_err(io::Error::other)?;
     }
     // A folder that comes later is noticed, too.
     println!("cargo::rerun-if-changed=../../guest-sdk");
@@ -57,8 +60,15 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", folder.display());
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with('.') || NOT_CARRIED.contains(&name.as_str()) || name.ends_with(".egg-info") {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.starts_with('.')
+            || NOT_CARRIED.contains(&name.as_str())
+            || name.ends_with(".egg-info")
+        {
             continue;
         }
         if path.is_dir() {

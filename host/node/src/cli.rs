@@ -17,6 +17,7 @@ pub mod sample;
 pub mod settings;
 pub mod state;
 pub mod terminal;
+pub mod test;
 pub mod toolchain;
 pub mod upload;
 pub mod wit;
@@ -102,6 +103,8 @@ enum Command {
     New(project::NewArgs),
     /// Build a project's components and look at them
     Build(project::BuildArgs),
+    /// Build a project and run its tests on a node of their own
+    Test(test::TestArgs),
     /// Build, upload and make a new revision of each kind
     Deploy(deploy::DeployArgs),
     /// Make an earlier revision of a kind the current one
@@ -231,6 +234,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Up(args) => node::up(terminal, &args).await,
         Command::New(args) => project::new(terminal, &args).await,
         Command::Build(args) => project::build(terminal, &args).await,
+        Command::Test(args) => test::test(terminal, &args).await,
         Command::Deploy(args) => deploy::deploy(&client()?, terminal, &args).await,
         Command::Rollback(args) => deploy::rollback(&client()?, terminal, &args).await,
         Command::Invoke(args) => invoke::invoke(&client()?, terminal, &args).await,

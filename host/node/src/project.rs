@@ -2,6 +2,7 @@
 
 pub mod build;
 pub(crate) mod carried;
+pub mod expectations;
 pub mod language;
 pub mod stamp;
 pub mod template;

@@ -63,7 +63,11 @@ impl World {
             .push_path(folder)
             .map_err(|error| WorldError::Wit(format!("{error:#}")))?;
         let worlds = &resolve.packages[package].worlds;
-        let own = || worlds.iter().filter(|(name, _)| Some(name.as_str()) != extension);
+        let own = || {
+            worlds
+                .iter()
+                .filter(|(name, _)| Some(name.as_str()) != extension)
+        };
         let usual = own().find(|(name, _)| *name == USUAL_WORLD);
         let chosen = usual.or_else(|| own().next().filter(|_| own().count() == 1));
         let Some((name, world)) = chosen else {
@@ -99,20 +103,28 @@ impl World {
     /// The namespaces of all packages that it reaches: `granary`, `wasi`, the project's own.
     pub fn namespaces(&self) -> BTreeSet<&str> {
         let packages = self.resolve.packages.iter();
-        packages.map(|(_, package)| package.name.namespace.as_str()).collect()
+        packages
+            .map(|(_, package)| package.name.namespace.as_str())
+            .collect()
     }
 
     /// Whether one of its functions, imported or exported, is an `async func`.
     pub fn is_async(&self) -> bool {
         let world = &self.resolve.worlds[self.world];
-        world.imports.values().chain(world.exports.values()).any(|item| match item {
-            WorldItem::Function(function) => function.kind.is_async(),
-            WorldItem::Interface { id, .. } => {
-                let functions = self.resolve.interfaces[*id].functions.values();
-                functions.into_iter().any(|function| function.kind.is_async())
-            }
-            WorldItem::Type { .. } => false,
-        })
+        world
+            .imports
+            .values()
+            .chain(world.exports.values())
+            .any(|item| match item {
+                WorldItem::Function(function) => function.kind.is_async(),
+                WorldItem::Interface { id, .. } => {
+                    let functions = self.resolve.interfaces[*id].functions.values();
+                    functions
+                        .into_iter()
+                        .any(|function| function.kind.is_async())
+                }
+                WorldItem::Type { .. } => false,
+            })
     }
 
     /// Header and source for C, `NAME.h` and `NAME.c` after the world's name, and an object file that carries the world.

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::project::{build_error, open_all};
+use crate::cli::project::{build_error, kinds, open_all};
 use crate::cli::terminal::{Terminal, Tone, cell};
 use crate::cli::upload::upload;
+use crate::manifest::{KindManifest, Manifest};
 use crate::project::Project;
 use crate::project::build::{Builder, Built};
 
@@ -57,12 +58,12 @@ pub async fn deploy(client: &Client, terminal: &Terminal, args: &DeployArgs) -> 
     let projects = open_all(&args.paths)?;
     let mut results = Vec::new();
     let mut builder = Builder::new(terminal.quiet, false);
-    for (project, manifest, kind) in kinds(&projects, &args.kinds)? {
+    for (project, manifest, kind) in chosen(&projects, &args.kinds)? {
         let say = |line: &str| terminal.note(line);
         let built = builder
             .build(project, kind, &say)
             .await
-            .map_err(|e| build_error(&e, Some(&manifest)))?;
+            .map_err(|e| build_error(&e, Some(&manifest.path)))?;
         results.push(deploy_one(client, terminal, &built, args).await?);
     }
     if terminal.is_json() {
@@ -71,20 +72,11 @@ pub async fn deploy(client: &Client, terminal: &Terminal, args: &DeployArgs) -> 
     Ok(())
 }
 
-type Chosen<'a> = (&'a Project, PathBuf, &'a crate::manifest::KindManifest);
+type Chosen<'a> = (&'a Project, &'a Manifest, &'a KindManifest);
 
 /// The kinds of projects that were asked for; all if none was named.
-fn kinds<'a>(projects: &'a [Project], wanted: &[String]) -> Result<Vec<Chosen<'a>>, Error> {
-    let all = projects.iter().flat_map(|project| {
-        let manifests = project.manifests.iter();
-        manifests.flat_map(move |manifest| {
-            manifest
-                .kinds
-                .iter()
-                .map(move |kind| (project, manifest.path.clone(), kind))
-        })
-    });
-    let all: Vec<Chosen<'a>> = all.collect();
+fn chosen<'a>(projects: &'a [Project], wanted: &[String]) -> Result<Vec<Chosen<'a>>, Error> {
+    let all: Vec<Chosen<'a>> = kinds(projects).collect();
     let names: Vec<&str> = all
         .iter()
         .map(|(_, _, kind)| kind.spec.name.as_str())

@@ -159,7 +159,10 @@ async fn guests() -> Finding {
 /// The languages besides Rust: nobody has to have them.
 async fn languages() -> Finding {
     let (mut ready, mut rest) = (Vec::new(), Vec::new());
-    for language in Language::ALL.into_iter().filter(|language| *language != Language::Rust) {
+    for language in Language::ALL
+        .into_iter()
+        .filter(|language| *language != Language::Rust)
+    {
         match state(language).await {
             Ok(_) => ready.push(language.title()),
             Err(_) => rest.push(language.name()),
@@ -170,7 +173,10 @@ async fn languages() -> Finding {
         ready => ready.join(", "),
     };
     if !rest.is_empty() {
-        what.push_str(&format!("; for {} see granary toolchain list", rest.join(", ")));
+        what.push_str(&format!(
+            "; for {} see granary toolchain list",
+            rest.join(", ")
+        ));
     }
     Finding::good("languages", what)
 }

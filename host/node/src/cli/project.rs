@@ -58,7 +58,8 @@ pub async fn new(terminal: &Terminal, args: &NewArgs) -> Result<(), Error> {
     let shown = folder.display();
     if terminal.is_json() {
         let language = args.lang.name();
-        terminal.json(&json!({ "folder": shown.to_string(), "language": language, "files": files }));
+        terminal
+            .json(&json!({ "folder": shown.to_string(), "language": language, "files": files }));
         return Ok(());
     }
     terminal.out(format!("wrote {shown}: {}", files.join(", ")));
@@ -76,7 +77,11 @@ async fn list(terminal: &Terminal) -> Result<(), Error> {
         let state = toolchain::state(language).await;
         values.push(json!({ "language": language.name(), "title": language.title(), "ready": state.is_ok() }));
         let ready = state.map_or_else(|missing| missing.run, |_| "ready".to_owned());
-        rows.push(vec![language.name().to_owned(), language.title().to_owned(), ready]);
+        rows.push(vec![
+            language.name().to_owned(),
+            language.title().to_owned(),
+            ready,
+        ]);
     }
     if terminal.is_json() {
         terminal.json(&Value::Array(values));

@@ -53,7 +53,8 @@ pub async fn run(terminal: &Terminal, command: &ToolchainCommand) -> Result<(), 
 
 /// What builds a language, or what is missing.
 pub async fn state(language: Language) -> Result<Vec<String>, Missing> {
-    let debian = || toolchain::debian_clang().map(|clang| format!("{} with wasi-libc", clang.display()));
+    let debian =
+        || toolchain::debian_clang().map(|clang| format!("{} with wasi-libc", clang.display()));
     if language == Language::Rust {
         let found = toolchain::rust::look(Path::new(".")).await?;
         return Ok(vec![found.to_string()]);
@@ -61,7 +62,12 @@ pub async fn state(language: Language) -> Result<Vec<String>, Missing> {
     let mut found = Vec::new();
     for tool in toolchain::tools(language) {
         match tool.find(language).await {
-            Ok(tool_found) => found.push(format!("{} {} at {}", tool.name, tool_found.version, tool_found.path.display())),
+            Ok(tool_found) => found.push(format!(
+                "{} {} at {}",
+                tool.name,
+                tool_found.version,
+                tool_found.path.display()
+            )),
             Err(missing) => match debian().filter(|_| language == Language::C) {
                 Some(clang) => found.push(clang),
                 None => return Err(missing),
@@ -89,20 +95,33 @@ async fn list(terminal: &Terminal) -> Result<(), Error> {
         return Ok(());
     }
     terminal.table(&["LANGUAGE", "STATE", "WHAT"], rows);
-    terminal.note(format!("tool chains are installed into {}", toolchain::home().display()));
+    terminal.note(format!(
+        "tool chains are installed into {}",
+        toolchain::home().display()
+    ));
     Ok(())
 }
 
-fn lines(terminal: &Terminal, language: Language, state: Result<Vec<String>, Missing>) -> Vec<Vec<String>> {
+fn lines(
+    terminal: &Terminal,
+    language: Language,
+    state: Result<Vec<String>, Missing>,
+) -> Vec<Vec<String>> {
     let row = |first: bool, word: String, what: String| {
-        let (name, word) = if first { (language.name().to_owned(), word) } else { (String::new(), String::new()) };
+        let (name, word) = if first {
+            (language.name().to_owned(), word)
+        } else {
+            (String::new(), String::new())
+        };
         vec![name, word, what]
     };
     let ready = terminal.paint(Tone::Good, "ready");
     match state {
         Ok(found) => {
             let lines = found.into_iter().enumerate();
-            lines.map(|(at, line)| row(at == 0, ready.clone(), line)).collect()
+            lines
+                .map(|(at, line)| row(at == 0, ready.clone(), line))
+                .collect()
         }
         Err(missing) => vec![
             row(true, terminal.paint(Tone::Warn, "missing"), missing.why),
@@ -131,7 +150,9 @@ async fn install(terminal: &Terminal, args: &InstallArgs) -> Result<(), Error> {
                 format!("{}: installed {}", language.name(), done.join(", "))
             });
         }
-        results.push(json!({ "language": language.name(), "installed": done, "folder": toolchain::home() }));
+        results.push(
+            json!({ "language": language.name(), "installed": done, "folder": toolchain::home() }),
+        );
     }
     if terminal.is_json() {
         terminal.json(&Value::Array(results));
@@ -152,33 +173,53 @@ fn install_error(language: Language, error: &InstallError) -> Error {
 
 async fn doctor(terminal: &Terminal, args: &DoctorArgs) -> Result<(), Error> {
     let named = !args.languages.is_empty();
-    let languages = if named { args.languages.clone() } else { Language::ALL.to_vec() };
+    let languages = if named {
+        args.languages.clone()
+    } else {
+        Language::ALL.to_vec()
+    };
     let mut findings = vec![folder()];
     for language in languages {
         findings.extend(examine(language, named).await);
     }
     show(terminal, &findings);
-    let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.level == Level::Bad).collect();
+    let bad: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Bad)
+        .collect();
     let Some(first) = bad.first() else {
         return Ok(());
     };
     let hint = first.hint.clone().unwrap_or_default();
     let message = format!("{} of these need mending", bad.len());
-    Err(Error::failure(message, hint.lines().next().unwrap_or_default()))
+    Err(Error::failure(
+        message,
+        hint.lines().next().unwrap_or_default(),
+    ))
 }
 
 fn folder() -> Finding {
     let home = toolchain::home();
     let shown = home.display().to_string();
     let Some(existing) = home.ancestors().find(|folder| folder.exists()) else {
-        return Finding::bad("folder", format!("{shown} cannot be made"), format!("another one with {}", toolchain::HOME_VARIABLE));
+        return Finding::bad(
+            "folder",
+            format!("{shown} cannot be made"),
+            format!("another one with {}", toolchain::HOME_VARIABLE),
+        );
     };
-    match tempfile::Builder::new().prefix(".granary-doctor").tempfile_in(existing) {
+    match tempfile::Builder::new()
+        .prefix(".granary-doctor")
+        .tempfile_in(existing)
+    {
         Ok(_) => Finding::good("folder", shown),
         Err(error) => Finding::look(
             "folder",
             format!("{shown}: {error}"),
-            format!("another one with {}, to install anything", toolchain::HOME_VARIABLE),
+            format!(
+                "another one with {}, to install anything",
+                toolchain::HOME_VARIABLE
+            ),
         ),
     }
 }
@@ -198,12 +239,20 @@ async fn examine(language: Language, needed: bool) -> Vec<Finding> {
         Err(reason) => return vec![missing(reason)],
     };
     for tool in toolchain::tools(language) {
-        let Ok(found) = tool.find(language).await else { continue };
+        let Ok(found) = tool.find(language).await else {
+            continue;
+        };
         if let Err(words) = tool.runs(&found).await {
             let what = format!("{} does not run: {words}", found.path.display());
-            let hint = format!("rm -r {} && granary toolchain install {topic}", toolchain::home().display());
+            let hint = format!(
+                "rm -r {} && granary toolchain install {topic}",
+                toolchain::home().display()
+            );
             return vec![Finding::bad(topic, what, hint)];
         }
     }
-    found.into_iter().map(|line| Finding::good(topic, line)).collect()
+    found
+        .into_iter()
+        .map(|line| Finding::good(topic, line))
+        .collect()
 }

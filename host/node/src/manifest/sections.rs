@@ -61,7 +61,20 @@ pub struct KindSection {
 }
 
 /// A language that `granary build` knows by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
     /// Rust: a Cargo package of crate type `cdylib`.

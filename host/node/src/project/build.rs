@@ -239,7 +239,12 @@ impl Builder {
     }
 
     /// Leaves a component where people find it.
-    fn leave(&self, project: &Project, kind: &KindManifest, bytes: Vec<u8>) -> Result<Built, BuildError> {
+    fn leave(
+        &self,
+        project: &Project,
+        kind: &KindManifest,
+        bytes: Vec<u8>,
+    ) -> Result<Built, BuildError> {
         let path = component_path(project, kind);
         write(&kind.spec.name, &path, &bytes)?;
         inspect(kind, path, bytes, Freshness::Built)
@@ -253,7 +258,12 @@ fn component_path(project: &Project, kind: &KindManifest) -> PathBuf {
 }
 
 /// The component of the last build, if the same would come out.
-fn unchanged(project: &Project, kind: &KindManifest, job: &Job<'_>, settings: &[String]) -> Option<Built> {
+fn unchanged(
+    project: &Project,
+    kind: &KindManifest,
+    job: &Job<'_>,
+    settings: &[String],
+) -> Option<Built> {
     let stamp = Stamp::read(&job.work)?;
     let path = component_path(project, kind);
     let bytes = std::fs::read(&path).ok()?;

@@ -61,7 +61,10 @@ impl Job<'_> {
     pub fn needed_world(&self) -> Result<&World, BuildError> {
         self.world.ok_or_else(|| {
             let why = format!("there is no folder {}", self.source.join("wit").display());
-            self.unfit(why, "say in wit/NAME.wit what the component offers; granary new shows how")
+            self.unfit(
+                why,
+                "say in wit/NAME.wit what the component offers; granary new shows how",
+            )
         })
     }
 
@@ -95,7 +98,11 @@ impl Job<'_> {
     /// The folder that holds the sources: `src` if there is one.
     pub fn source_root(&self) -> PathBuf {
         let src = self.source.join("src");
-        if src.is_dir() { src } else { self.source.to_path_buf() }
+        if src.is_dir() {
+            src
+        } else {
+            self.source.to_path_buf()
+        }
     }
 
     /// The one file that the tools begin with.
@@ -105,12 +112,19 @@ impl Job<'_> {
             return Ok(file);
         }
         let why = format!("there is no {}", file.display());
-        let hint = format!("a {} kind begins with {name}; granary new shows how", self.language.title());
+        let hint = format!(
+            "a {} kind begins with {name}; granary new shows how",
+            self.language.title()
+        );
         Err(self.unfit(why, hint))
     }
 
     /// Writes generated bindings into a folder of the kind's own.
-    pub fn bindings(&self, made: Result<Vec<Generated>, String>, folder: &str) -> Result<PathBuf, BuildError> {
+    pub fn bindings(
+        &self,
+        made: Result<Vec<Generated>, String>,
+        folder: &str,
+    ) -> Result<PathBuf, BuildError> {
         let files = made.map_err(|why| {
             self.unfit(
                 format!("no bindings for {}: {why}", self.language.title()),
@@ -118,14 +132,17 @@ impl Job<'_> {
             )
         })?;
         let folder = self.work.join(folder);
-        let list = files.iter().map(|file| (file.path.as_str(), file.bytes.as_slice()));
+        let list = files
+            .iter()
+            .map(|file| (file.path.as_str(), file.bytes.as_slice()));
         carried::write_all(&folder, list).map_err(|error| self.file_error(error))?;
         Ok(folder)
     }
 
     /// Writes files that the program carries along, and gives their folder.
     pub fn carry(&self, files: Files, folder: &Path) -> Result<PathBuf, BuildError> {
-        carried::write_all(folder, files.iter().copied()).map_err(|error| self.file_error(error))?;
+        carried::write_all(folder, files.iter().copied())
+            .map_err(|error| self.file_error(error))?;
         Ok(folder.to_path_buf())
     }
 
@@ -147,7 +164,12 @@ impl Job<'_> {
     }
 
     /// Runs a tool that writes its result to standard output.
-    pub async fn run_into(&self, what: &str, command: &mut Command, file: File) -> Result<(), BuildError> {
+    pub async fn run_into(
+        &self,
+        what: &str,
+        command: &mut Command,
+        file: File,
+    ) -> Result<(), BuildError> {
         let output = self.output_of(what, command.stdout(file)).await?;
         self.judge(what, &output, &|text| text)
     }
@@ -217,7 +239,8 @@ fn last_part(text: &str) -> String {
 
 /// Builds the source of a kind. Gives the file that was made: a component or a core module.
 pub async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
-    std::fs::create_dir_all(&job.work).map_err(|error| job.file_error((job.work.clone(), error)))?;
+    std::fs::create_dir_all(&job.work)
+        .map_err(|error| job.file_error((job.work.clone(), error)))?;
     match job.language {
         Language::Rust => rust::build(job).await,
         Language::C => c::build(job).await,
@@ -232,8 +255,11 @@ pub async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
 pub fn inputs_elsewhere(job: &Job<'_>) -> BTreeSet<PathBuf> {
     match job.language {
         Language::Rust => rust::inputs_elsewhere(job),
-        Language::C | Language::Zig | Language::Go | Language::Js | Language::Ts | Language::Python => {
-            BTreeSet::new()
-        }
+        Language::C
+        | Language::Zig
+        | Language::Go
+        | Language::Js
+        | Language::Ts
+        | Language::Python => BTreeSet::new(),
     }
 }

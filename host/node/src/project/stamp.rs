@@ -11,7 +11,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Folders that hold no sources.
-const NOT_SOURCES: [&str; 6] = ["target", "node_modules", "__pycache__", "dist", "zig-out", "tests"];
+const NOT_SOURCES: [&str; 6] = [
+    "target",
+    "node_modules",
+    "__pycache__",
+    "dist",
+    "zig-out",
+    "tests",
+];
 
 /// Where the stamp lies in the kind's working folder.
 const FILE: &str = "stamp.json";
@@ -29,7 +36,12 @@ pub struct Stamp {
 
 impl Stamp {
     /// Remembers a build.
-    pub fn new(folder: &Path, settings: &[String], elsewhere: BTreeSet<PathBuf>, component: Digest) -> Self {
+    pub fn new(
+        folder: &Path,
+        settings: &[String],
+        elsewhere: BTreeSet<PathBuf>,
+        component: Digest,
+    ) -> Self {
         Self {
             inputs: hash(folder, settings, &elsewhere),
             elsewhere,
@@ -72,7 +84,12 @@ fn hash(folder: &Path, settings: &[String], elsewhere: &BTreeSet<PathBuf>) -> St
         part(setting.as_bytes());
     }
     for file in files.iter().chain(elsewhere) {
-        part(file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes());
+        part(
+            file.strip_prefix(folder)
+                .unwrap_or(file)
+                .as_os_str()
+                .as_encoded_bytes(),
+        );
         // A file that is gone is a change like another.
         part(&std::fs::read(file).unwrap_or_default());
     }

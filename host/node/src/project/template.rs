@@ -92,10 +92,15 @@ pub fn write(name: &str, language: Language, folder: &Path) -> Result<Vec<String
     let own = format!("{}/", language.name());
     let files = carried::TEMPLATES.iter().filter_map(|(path, bytes)| {
         let path = path.strip_prefix(&own)?.strip_suffix(ENDING)?;
-        Some((fill(path, name), fill(&String::from_utf8_lossy(bytes), name)))
+        Some((
+            fill(path, name),
+            fill(&String::from_utf8_lossy(bytes), name),
+        ))
     });
     let files: Vec<(String, String)> = files.collect();
-    let written = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes()));
+    let written = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_bytes()));
     let failed = |(path, source): (std::path::PathBuf, _)| NewError::Write {
         path: path.display().to_string(),
         source,
@@ -121,7 +126,9 @@ fn check(name: &str, language: Language) -> Result<(), NewError> {
         .into());
     }
     let homes = [("WIT", WIT_WORDS), (language.title(), words(language))];
-    let taken = homes.into_iter().find(|(_, words)| words.split_whitespace().any(|word| word == kind.as_str()));
+    let taken = homes
+        .into_iter()
+        .find(|(_, words)| words.split_whitespace().any(|word| word == kind.as_str()));
     match taken {
         None => Ok(()),
         Some((language, _)) => Err(NewError::Word {
@@ -162,8 +169,16 @@ mod tests {
             assert_eq!(project.manifests[0].kinds[0].spec.name.as_str(), "to-do");
             let wit = std::fs::read_to_string(path.join("wit/to-do.wit")).unwrap();
             assert!(wit.contains("package app:to-do@0.1.0;"), "{wit}");
-            for needed in ["README.md", ".gitignore", "granary.toml", "tests/to-do.toml"] {
-                assert!(files.iter().any(|file| file == needed), "{language:?}: {needed} in {files:?}");
+            for needed in [
+                "README.md",
+                ".gitignore",
+                "granary.toml",
+                "tests/to-do.toml",
+            ] {
+                assert!(
+                    files.iter().any(|file| file == needed),
+                    "{language:?}: {needed} in {files:?}"
+                );
             }
             let error = write("to-do", language, &path);
             assert!(matches!(error, Err(NewError::Exists(_))));
@@ -181,7 +196,10 @@ mod tests {
             ("typeof", Language::Ts),
         ]);
         for (name, language) in cases {
-            assert!(write(name, language, &folder.path().join("x")).is_err(), "{name}");
+            assert!(
+                write(name, language, &folder.path().join("x")).is_err(),
+                "{name}"
+            );
         }
         assert!(!folder.path().join("x").exists());
         assert!(write("chan", Language::Rust, &folder.path().join("x")).is_ok());
@@ -189,6 +207,9 @@ mod tests {
 
     #[test]
     fn a_name_is_written_as_each_language_writes_it() {
-        assert_eq!(fill("NAME CRATE CAMEL", "to-do-list"), "to-do-list to_do_list ToDoList");
+        assert_eq!(
+            fill("NAME CRATE CAMEL", "to-do-list"),
+            "to-do-list to_do_list ToDoList"
+        );
     }
 }

@@ -217,9 +217,16 @@ impl Tool {
                 let version = self.ask(&path).await;
                 if version.as_deref().is_some_and(|version| self.fits(version)) {
                     let version = version.unwrap_or_default();
-                    return Ok(Found { path, version, own: false });
+                    return Ok(Found {
+                        path,
+                        version,
+                        own: false,
+                    });
                 }
-                Some((path, version.unwrap_or_else(|| "of unknown version".to_owned())))
+                Some((
+                    path,
+                    version.unwrap_or_else(|| "of unknown version".to_owned()),
+                ))
             }
             None => None,
         };
@@ -250,24 +257,34 @@ impl Tool {
                 let names = std::fs::read_dir(&packages).ok()?.flatten();
                 let version = names.into_iter().find_map(|entry| {
                     let name = entry.file_name();
-                    let version = name.to_str()?.strip_prefix(&start)?.strip_suffix(".dist-info")?;
+                    let version = name
+                        .to_str()?
+                        .strip_prefix(&start)?
+                        .strip_suffix(".dist-info")?;
                     Some(version.to_owned())
                 })?;
                 Some((version, packages.join(self.program)))
             }
             Registry::Npm => {
                 let home = node_home();
-                let package = home.join("node_modules").join(self.package).join("package.json");
+                let package = home
+                    .join("node_modules")
+                    .join(self.package)
+                    .join("package.json");
                 let text = std::fs::read(package).ok()?;
                 let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
-                Some((json["version"].as_str()?.to_owned(), home.join(self.program)))
+                Some((
+                    json["version"].as_str()?.to_owned(),
+                    home.join(self.program),
+                ))
             }
         }
     }
 
     /// Whether its pinned version lies in the folder of the tool chains.
     pub fn is_installed(&self) -> bool {
-        self.installed().is_some_and(|(version, path)| version == self.version && path.is_file())
+        self.installed()
+            .is_some_and(|(version, path)| version == self.version && path.is_file())
     }
 
     /// The version that a program has: what it says, or what its npm package says.
@@ -318,14 +335,18 @@ fn numbers(version: &str) -> Option<[u32; 2]> {
     let mut parts = version.split('.');
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next()?;
-    let end = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
+    let end = minor
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(minor.len());
     Some([major, minor[..end].parse().ok()?])
 }
 
 /// The version of the npm package that a program belongs to.
 fn package_version(program: &Path, package: &str) -> Option<String> {
     let program = std::fs::canonicalize(program).ok()?;
-    let root = program.ancestors().find(|folder| folder.ends_with(package))?;
+    let root = program
+        .ancestors()
+        .find(|folder| folder.ends_with(package))?;
     let text = std::fs::read(root.join("package.json")).ok()?;
     let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
     Some(json["version"].as_str()?.to_owned())
@@ -353,11 +374,17 @@ pub fn debian_clang() -> Option<PathBuf> {
     }
     let entries = std::fs::read_dir("/usr/bin").ok()?.flatten();
     let compilers = entries.filter_map(|entry| {
-        let version: u32 = entry.file_name().to_str()?.strip_prefix("clang-")?.parse().ok()?;
+        let version: u32 = entry
+            .file_name()
+            .to_str()?
+            .strip_prefix("clang-")?
+            .parse()
+            .ok()?;
         // The builtins for WebAssembly are a package of the same version.
         let builtins = format!("/usr/lib/llvm-{version}/lib/clang/{version}/lib/wasi");
         let linker = format!("/usr/bin/wasm-ld-{version}");
-        (Path::new(&builtins).is_dir() && Path::new(&linker).is_file()).then(|| (version, entry.path()))
+        (Path::new(&builtins).is_dir() && Path::new(&linker).is_file())
+            .then(|| (version, entry.path()))
     });
     compilers.max().map(|(_, path)| path)
 }

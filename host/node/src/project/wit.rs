@@ -39,19 +39,29 @@ impl WitError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NoFolder(_) => "write wit/NAME.wit with a `world grain`; granary new shows how".to_owned(),
+            Self::NoFolder(_) => {
+                "write wit/NAME.wit with a `world grain`; granary new shows how".to_owned()
+            }
             Self::File { .. } => "free some space, or look at the folder's permissions".to_owned(),
             Self::World(WorldError::Wit(text)) if text.contains("granary:grain") => {
-                format!("correct it there; this granary has granary:grain@{}", contract_version())
+                format!(
+                    "correct it there; this granary has granary:grain@{}",
+                    contract_version()
+                )
             }
-            Self::World(_) => "correct it there; https://component-model.bytecodealliance.org/design/wit.html".to_owned(),
+            Self::World(_) => {
+                "correct it there; https://component-model.bytecodealliance.org/design/wit.html"
+                    .to_owned()
+            }
         }
     }
 }
 
 /// The version of the contract that this program brings.
 fn contract_version() -> &'static str {
-    let texts = carried::CONTRACT.iter().filter_map(|(_, text)| str::from_utf8(text).ok());
+    let texts = carried::CONTRACT
+        .iter()
+        .filter_map(|(_, text)| str::from_utf8(text).ok());
     let mut lines = texts.flat_map(str::lines);
     let version = lines.find_map(|line| line.strip_prefix(CONTRACT_PACKAGE)?.strip_suffix(';'));
     version.unwrap_or_default()
@@ -74,7 +84,9 @@ pub fn merge(source: &Path, merged: &Path, language: Language) -> Result<World, 
         // A file that was renamed would be there twice.
         fs::remove_dir_all(merged).map_err(|error| failed((merged.to_path_buf(), error)))?;
     }
-    let own = files.iter().filter_map(|(path, text)| Some((path.to_str()?, text.as_slice())));
+    let own = files
+        .iter()
+        .filter_map(|(path, text)| Some((path.to_str()?, text.as_slice())));
     carried::write_all(merged, own).map_err(failed)?;
     let folder = merged.join(CONTRACT_FOLDER);
     let contract = package(carried::CONTRACT.iter().map(|(_, text)| *text));
@@ -98,7 +110,8 @@ pub fn merge(source: &Path, merged: &Path, language: Language) -> Result<World, 
     ];
     for (folder, package, texts) in sdk_packages(language) {
         if !brings(&files, Some(&package)) {
-            carried::write_all(&merged.join("deps").join(folder), texts.iter().copied()).map_err(failed)?;
+            carried::write_all(&merged.join("deps").join(folder), texts.iter().copied())
+                .map_err(failed)?;
         }
         lines.extend(imports(&package, &texts));
     }
@@ -117,7 +130,9 @@ fn brings(files: &[(PathBuf, Vec<u8>)], wanted: Option<&str>) -> bool {
 
 /// The package that WIT files declare: `namespace:name@version`.
 fn package<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Option<String> {
-    let texts = texts.into_iter().filter_map(|text| str::from_utf8(text).ok());
+    let texts = texts
+        .into_iter()
+        .filter_map(|text| str::from_utf8(text).ok());
     let mut lines = texts.flat_map(str::lines);
     lines.find_map(|line| {
         let name = line.trim().strip_prefix("package ")?.split(';').next()?;
@@ -138,10 +153,17 @@ fn sdk_packages(language: Language) -> Vec<SdkPackage> {
     };
     let mut packages: Vec<SdkPackage> = Vec::new();
     for (path, text) in files {
-        let Some((folder, file)) = path.strip_prefix("wit/").and_then(|path| path.split_once('/')) else { continue };
+        let Some((folder, file)) = path
+            .strip_prefix("wit/")
+            .and_then(|path| path.split_once('/'))
+        else {
+            continue;
+        };
         match packages.iter_mut().find(|(name, _, _)| *name == folder) {
             Some((_, _, texts)) => texts.push((file, text)),
-            None => packages.extend(package([*text]).map(|name| (folder, name, vec![(file, *text)]))),
+            None => {
+                packages.extend(package([*text]).map(|name| (folder, name, vec![(file, *text)])))
+            }
         }
     }
     packages
@@ -150,12 +172,16 @@ fn sdk_packages(language: Language) -> Vec<SdkPackage> {
 /// A line of a world for each interface of a package.
 fn imports(package: &str, texts: &[(&str, &[u8])]) -> Vec<String> {
     let (name, version) = package.split_once('@').unwrap_or((package, ""));
-    let texts = texts.iter().filter_map(|(_, text)| str::from_utf8(text).ok());
+    let texts = texts
+        .iter()
+        .filter_map(|(_, text)| str::from_utf8(text).ok());
     let interfaces = texts.flat_map(str::lines).filter_map(|line| {
         let rest = line.strip_prefix("interface ")?;
         rest.split_whitespace().next()
     });
-    interfaces.map(|interface| format!("import {name}/{interface}@{version};")).collect()
+    interfaces
+        .map(|interface| format!("import {name}/{interface}@{version};"))
+        .collect()
 }
 
 /// Every file below a folder, by its path within.
@@ -170,7 +196,9 @@ fn read(
     };
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
-        let Some(name) = path.file_name() else { continue };
+        let Some(name) = path.file_name() else {
+            continue;
+        };
         let within = within.join(name);
         if path.is_dir() {
             read(&path, &within, files)?;

@@ -27,10 +27,15 @@ pub(super) struct Parts {
 pub(super) fn parts(job: &Job<'_>, own: &[PathBuf], mark: &str) -> Result<Parts, BuildError> {
     let world = job.needed_world()?;
     let bindings = job.bindings(world.c_bindings(), "c")?;
-    let uses_sdk = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(mark));
+    let uses_sdk =
+        |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(mark));
     let mut parts = Parts {
         includes: vec![job.source_root(), bindings.clone()],
-        sources: [with_extension(&bindings, "c"), with_extension(&bindings, "o")].concat(),
+        sources: [
+            with_extension(&bindings, "c"),
+            with_extension(&bindings, "o"),
+        ]
+        .concat(),
         bindings,
         sdk: None,
     };

@@ -29,7 +29,8 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     let module = job.work.join("go");
     if module.exists() {
         // A source that was removed must not be built on.
-        std::fs::remove_dir_all(&module).map_err(|error| job.file_error((module.clone(), error)))?;
+        std::fs::remove_dir_all(&module)
+            .map_err(|error| job.file_error((module.clone(), error)))?;
     }
     job.bindings(world.go_bindings(), "go")?;
     let mut places = Vec::new();
@@ -57,9 +58,12 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         .env("GOCACHE", toolchain::cache("go"))
         .env("GOPATH", toolchain::cache("gopath"));
     let translate = |text: String| {
-        places.iter().fold(text, |text, (place, within)| text.replace(place, within))
+        places
+            .iter()
+            .fold(text, |text, (place, within)| text.replace(place, within))
     };
-    job.run_translated("go build", &mut command, &translate).await?;
+    job.run_translated("go build", &mut command, &translate)
+        .await?;
     Ok(job.output())
 }
 
@@ -73,10 +77,14 @@ fn gather(folder: &Path, within: &Path, found: &mut Vec<(PathBuf, String)>) {
         .collect();
     entries.sort();
     for path in entries {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
         let within = within.join(name);
         if path.is_dir() {
-            if !name.starts_with(['.', '_']) && !["target", "vendor", "testdata", "node_modules"].contains(&name) {
+            if !name.starts_with(['.', '_'])
+                && !["target", "vendor", "testdata", "node_modules"].contains(&name)
+            {
                 gather(&path, &within, found);
             }
         } else if name.ends_with(".go")
@@ -91,7 +99,9 @@ fn gather(folder: &Path, within: &Path, found: &mut Vec<(PathBuf, String)>) {
 /// Where a source belongs in the module.
 fn place(within: &Path, text: &str) -> PathBuf {
     let package = text.lines().find_map(|line| line.strip_prefix("package "));
-    let package = package.and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+    let package = package
+        .and_then(|rest| rest.split_whitespace().next())
+        .unwrap_or_default();
     match within.file_name() {
         Some(name) if package.starts_with("export_") => Path::new(package).join(name),
         Some(_) | None => within.to_path_buf(),
@@ -101,14 +111,21 @@ fn place(within: &Path, text: &str) -> PathBuf {
 /// Points the module at the runtime package and the SDK, which lie on this machine: nothing is downloaded.
 fn modules(job: &Job<'_>, module: &Path) -> Result<(), BuildError> {
     let file = module.join("go.mod");
-    let mut text = std::fs::read_to_string(&file).map_err(|error| job.file_error((file.clone(), error)))?;
+    let mut text =
+        std::fs::read_to_string(&file).map_err(|error| job.file_error((file.clone(), error)))?;
     let runtime = job.carry(carried::GO_PACKAGE, &job.sdk.join("go-pkg"))?;
-    text.push_str(&format!("\nreplace {RUNTIME_MODULE} => {}\n", runtime.display()));
+    text.push_str(&format!(
+        "\nreplace {RUNTIME_MODULE} => {}\n",
+        runtime.display()
+    ));
     let sdk = job.carry_sdk("go", carried::SDK_GO)?;
     let name = std::fs::read_to_string(sdk.join("go.mod")).unwrap_or_default();
     if let Some(name) = name.lines().find_map(|line| line.strip_prefix("module ")) {
         let name = name.trim();
-        text.push_str(&format!("require {name} v0.0.0\nreplace {name} => {}\n", sdk.display()));
+        text.push_str(&format!(
+            "require {name} v0.0.0\nreplace {name} => {}\n",
+            sdk.display()
+        ));
     }
     job.write(&file, text.as_bytes())
 }
@@ -120,8 +137,16 @@ mod tests {
     #[test]
     fn an_exported_package_finds_its_folder_and_the_others_stay() {
         let cases = [
-            ("grain.go", "// A grain.\npackage export_app_shop_api // of ours\n", "export_app_shop_api/grain.go"),
-            ("deep/down.go", "package export_app_shop_api\n", "export_app_shop_api/down.go"),
+            (
+                "grain.go",
+                "// A grain.\npackage export_app_shop_api // of ours\n",
+                "export_app_shop_api/grain.go",
+            ),
+            (
+                "deep/down.go",
+                "package export_app_shop_api\n",
+                "export_app_shop_api/down.go",
+            ),
             ("rules/price.go", "package rules\n", "rules/price.go"),
         ];
         for (within, text, expected) in cases {

@@ -55,10 +55,16 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
             "the package in {} has no library of type cdylib",
             folder.display()
         );
-        job.unfit(why, "add to its Cargo.toml: [lib] crate-type = [\"cdylib\"]")
+        job.unfit(
+            why,
+            "add to its Cargo.toml: [lib] crate-type = [\"cdylib\"]",
+        )
     })?;
     // Cargo's own list of what it read, kept for `inputs_elsewhere`.
-    drop(std::fs::copy(made.with_extension("d"), job.work.join(INPUTS)));
+    drop(std::fs::copy(
+        made.with_extension("d"),
+        job.work.join(INPUTS),
+    ));
     Ok(made)
 }
 
@@ -73,12 +79,16 @@ pub(super) fn inputs_elsewhere(job: &Job<'_>) -> BTreeSet<PathBuf> {
     let mut files: BTreeSet<PathBuf> = inputs
         .flat_map(|(_, inputs)| {
             let joined = inputs.replace("\\ ", "\0");
-            let names: Vec<PathBuf> = joined.split(' ').map(|name| name.replace('\0', " ").into()).collect();
+            let names: Vec<PathBuf> = joined
+                .split(' ')
+                .map(|name| name.replace('\0', " ").into())
+                .collect();
             names
         })
         .collect();
     for folder in job.source.ancestors().skip(1) {
-        let names = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].map(|name| folder.join(name));
+        let names =
+            ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].map(|name| folder.join(name));
         files.extend(names.into_iter().filter(|file| file.is_file()));
         let config = folder.join(".cargo/config.toml");
         files.extend(Some(config).filter(|file| file.is_file()));
@@ -121,7 +131,6 @@ fn is_member(folder: &Path) -> bool {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     !is_root(&folder) && folder.ancestors().skip(1).any(is_root)
 }
-
 
 #[cfg(test)]
 mod tests {

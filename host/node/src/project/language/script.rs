@@ -31,8 +31,17 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     let mut command = Command::new(&esbuild.path);
     command
         .arg(&entry)
-        .args(["--bundle", "--format=esm", "--platform=neutral", "--target=es2022"])
-        .args(["--main-fields=module,main", "--log-level=warning", "--color=false"])
+        .args([
+            "--bundle",
+            "--format=esm",
+            "--platform=neutral",
+            "--target=es2022",
+        ])
+        .args([
+            "--main-fields=module,main",
+            "--log-level=warning",
+            "--color=false",
+        ])
         .arg(format!("--outfile={}", bundle.display()))
         .current_dir(job.source);
     for namespace in world.namespaces() {
@@ -47,7 +56,13 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     command
         .arg("--wit")
         .arg(job.wit())
-        .args(["--world", world.built_name(), "--opt-size", "--minify", "--js"])
+        .args([
+            "--world",
+            world.built_name(),
+            "--opt-size",
+            "--minify",
+            "--js",
+        ])
         .arg(&bundle)
         .arg("--output")
         .arg(job.output())

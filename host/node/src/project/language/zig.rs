@@ -24,14 +24,18 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         .args(["-fno-entry", "-rdynamic", "-mexec-model=reactor", "-fstrip"])
         .current_dir(job.source);
     includes(&mut command, &parts);
-    command.args(&parts.sources).args(["-lc", "--dep", "bindings"]);
+    command
+        .args(&parts.sources)
+        .args(["-lc", "--dep", "bindings"]);
     let sdk = parts.sdk.as_ref().map(|sdk| sdk.join("granary.zig"));
     if sdk.is_some() {
         command.args(["--dep", "granary"]);
     }
     command.arg(joined("-Mroot=", &entry));
     if let Some(sdk) = &sdk {
-        command.args(["-lc", "--dep", "bindings"]).arg(joined("-Mgranary=", sdk));
+        command
+            .args(["-lc", "--dep", "bindings"])
+            .arg(joined("-Mgranary=", sdk));
     }
     command.arg("-lc").arg(joined("-Mbindings=", &bindings));
     command.arg(joined("-femit-bin=", &job.output()));
@@ -44,12 +48,18 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
 async fn translate(job: &Job<'_>, zig: &Path, parts: &c::Parts) -> Result<PathBuf, BuildError> {
     let header = match &parts.sdk {
         Some(sdk) => sdk.join("granary.h"),
-        None => c::with_extension(&parts.bindings, "h").into_iter().next().unwrap_or_default(),
+        None => c::with_extension(&parts.bindings, "h")
+            .into_iter()
+            .next()
+            .unwrap_or_default(),
     };
     let module = parts.bindings.join("bindings.zig");
-    let file = std::fs::File::create(&module).map_err(|error| job.file_error((module.clone(), error)))?;
+    let file =
+        std::fs::File::create(&module).map_err(|error| job.file_error((module.clone(), error)))?;
     let mut command = Command::new(zig);
-    command.args(["translate-c", "-target", "wasm32-wasi", "-lc"]).current_dir(job.source);
+    command
+        .args(["translate-c", "-target", "wasm32-wasi", "-lc"])
+        .current_dir(job.source);
     includes(&mut command, parts);
     command.arg(header);
     c::with_cache(&mut command, job);

@@ -98,7 +98,11 @@ pub async fn install(language: Language, say: Say<'_>) -> Result<Vec<String>, In
                 words: format!("it left no {}", tool.name),
             });
         }
-        done.extend(missing.iter().map(|tool| format!("{} {}", tool.package, tool.version)));
+        done.extend(
+            missing
+                .iter()
+                .map(|tool| format!("{} {}", tool.package, tool.version)),
+        );
     }
     Ok(done)
 }
@@ -107,12 +111,22 @@ pub async fn install(language: Language, say: Say<'_>) -> Result<Vec<String>, In
 async fn rust(say: Say<'_>) -> Result<Vec<String>, InstallError> {
     let here = Path::new(".");
     let before = toolchain::rust::look(here).await.is_ok();
-    toolchain::rust::find(here, say).await.map_err(InstallError::Missing)?;
-    Ok(if before { Vec::new() } else { vec![toolchain::rust::TARGET.to_owned()] })
+    toolchain::rust::find(here, say)
+        .await
+        .map_err(InstallError::Missing)?;
+    Ok(if before {
+        Vec::new()
+    } else {
+        vec![toolchain::rust::TARGET.to_owned()]
+    })
 }
 
 async fn lock(path: &Path) -> Result<File, std::io::Error> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
     let waiting = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
     waiting.await.map_err(std::io::Error::other)?
 }
@@ -121,23 +135,42 @@ async fn wheels(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
     let environment = python_home();
     let python = environment.join("bin/python");
     if !python.is_file() {
-        let system = ["python3", "python"].into_iter().find_map(toolchain::on_path);
-        let system = system.ok_or_else(|| needs(PYTHON, "apt-get install -y python3 python3-venv"))?;
-        say(&format!("making a virtual environment in {}", environment.display()));
+        let system = ["python3", "python"]
+            .into_iter()
+            .find_map(toolchain::on_path);
+        let system =
+            system.ok_or_else(|| needs(PYTHON, "apt-get install -y python3 python3-venv"))?;
+        say(&format!(
+            "making a virtual environment in {}",
+            environment.display()
+        ));
         let mut command = Command::new(&system);
         command.args(["-m", "venv", "--clear"]).arg(&environment);
         let made = run("python3 -m venv", &mut command, Registry::Pypi).await;
         if let Err(InstallError::Failed { words, .. }) = made {
-            return Err(needs(&format!("{PYTHON} ({words})"), "apt-get install -y python3 python3-venv"));
+            return Err(needs(
+                &format!("{PYTHON} ({words})"),
+                "apt-get install -y python3 python3-venv",
+            ));
         }
         made?;
     }
     let mut command = Command::new(&python);
-    command.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]);
+    command.args([
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--only-binary=:all:",
+    ]);
     // One answer that does not come is an answer, too.
     command.args(["--retries", "2", "--timeout", "30", "--quiet"]);
     for tool in tools {
-        say(&format!("installing {} {} from PyPI", tool.package, tool.version));
+        say(&format!(
+            "installing {} {} from PyPI",
+            tool.package, tool.version
+        ));
         command.arg(format!("{}=={}", tool.package, tool.version));
     }
     run("pip install", &mut command, Registry::Pypi).await
@@ -146,18 +179,32 @@ async fn wheels(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
 async fn packages(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
     const NODE: &str = "Node.js 20 or later with npm";
     let npm = toolchain::on_path("npm").filter(|_| toolchain::on_path("node").is_some());
-    let npm = npm.ok_or_else(|| needs(NODE, "apt-get install -y nodejs npm, or https://nodejs.org"))?;
+    let npm =
+        npm.ok_or_else(|| needs(NODE, "apt-get install -y nodejs npm, or https://nodejs.org"))?;
     let mut command = Command::new(npm);
     command
-        .args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--save-exact", "--ignore-scripts"])
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--save-exact",
+            "--ignore-scripts",
+        ])
         .args(["--fetch-retries", "2", "--loglevel", "error", "--prefix"])
         .arg(node_home());
     for tool in tools {
-        say(&format!("installing {} {} from npm", tool.package, tool.version));
+        say(&format!(
+            "installing {} {} from npm",
+            tool.package, tool.version
+        ));
         command.arg(format!("{}@{}", tool.package, tool.version));
     }
     let folder = node_home();
-    std::fs::create_dir_all(&folder).map_err(|source| InstallError::Folder { path: folder, source })?;
+    std::fs::create_dir_all(&folder).map_err(|source| InstallError::Folder {
+        path: folder,
+        source,
+    })?;
     run("npm install", &mut command, Registry::Npm).await
 }
 
@@ -218,7 +265,15 @@ fn is_network(text: &str) -> bool {
 
 /// The last line that says something is wrong.
 fn heart(text: &str) -> String {
-    let lines = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || {
+        text.lines()
+            .rev()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
     let wrong = lines().find(|line| line.starts_with("ERROR") || line.contains("error"));
-    wrong.or_else(|| lines().next()).unwrap_or("it said nothing").to_owned()
+    wrong
+        .or_else(|| lines().next())
+        .unwrap_or("it said nothing")
+        .to_owned()
 }

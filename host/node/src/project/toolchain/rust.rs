@@ -112,7 +112,10 @@ async fn wasip2(folder: &Path, say: Say<'_>) -> Result<(), String> {
 pub async fn version(folder: &Path) -> String {
     let mut command = clean(Command::new("rustc"), folder).await;
     let output = command.arg("-vV").output().await;
-    let text = output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
     format!("{} {text}", std::env::var(VARIABLE).unwrap_or_default())
 }
 
@@ -177,7 +180,9 @@ impl std::fmt::Display for Toolchain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wasip2 => write!(f, "rustc with the target {TARGET}"),
-            Self::Debian { linker } => write!(f, "rustc of Debian, linked with {}", linker.display()),
+            Self::Debian { linker } => {
+                write!(f, "rustc of Debian, linked with {}", linker.display())
+            }
         }
     }
 }
