@@ -38,6 +38,7 @@ mod access;
 mod command_line;
 mod data_directory;
 mod development;
+mod languages_cli;
 mod observing;
 mod slow_client;
 mod state_api;

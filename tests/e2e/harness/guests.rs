@@ -1,6 +1,6 @@
-//! The sample grains and the guests that only a test could love, built from source once a run.
+//! The sample grains and the guests that only a test could love, built from source once a run, and the tool chains that build them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -11,6 +11,49 @@ use super::repository;
 
 /// The guests that only a test could love. Those without a manifest are none: they show what must be refused.
 const TEST_GUESTS: &str = "tests/guests";
+
+/// Says where the tool chains lie.
+pub(crate) const TOOLCHAINS: &str = "GRANARY_TOOLCHAINS";
+
+/// Where the tool chains of all languages are installed for tests: once a checkout, not into the developer's own folder.
+pub(crate) fn toolchains_folder() -> PathBuf {
+    repository().join("target").join("toolchains")
+}
+
+/// What builds guests of every language, installed by the program under test. What is there at its pinned version stays.
+static TOOLCHAINS_INSTALLED: LazyLock<()> = LazyLock::new(|| {
+    let languages = ["c", "zig", "go", "python", "js", "ts"];
+    let output = Command::new(PROGRAM)
+        .args(["toolchain", "install"])
+        .args(languages)
+        .env(TOOLCHAINS, toolchains_folder())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "no tool chains:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+});
+
+/// Makes sure that guests of every language can be built, and says where their tool chains lie.
+pub(crate) fn toolchains() -> PathBuf {
+    *TOOLCHAINS_INSTALLED;
+    toolchains_folder()
+}
+
+/// Whether a project, or one right below it, is written in another language than Rust.
+fn needs_toolchains(project: &Path) -> bool {
+    let below = std::fs::read_dir(project).into_iter().flatten().flatten();
+    let folders = below
+        .map(|entry| entry.path())
+        .chain([project.to_path_buf()]);
+    let texts =
+        folders.filter_map(|folder| std::fs::read_to_string(folder.join("granary.toml")).ok());
+    let mut lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.any(|line| line.starts_with("language = ") && !line.contains("rust"))
+}
 
 /// Builds every guest, with the program under test.
 static BUILT: LazyLock<()> = LazyLock::new(|| {
@@ -35,6 +78,10 @@ fn build(project: &str) {
         .args(["build", project])
         .current_dir(repository())
         .stdin(Stdio::null());
+    command.env(TOOLCHAINS, toolchains_folder());
+    if needs_toolchains(&repository().join(project)) {
+        toolchains();
+    }
     // Their dependencies build once.
     let target = if project.starts_with(TEST_GUESTS) {
         TEST_GUESTS
