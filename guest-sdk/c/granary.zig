@@ -103,7 +103,9 @@ pub fn slice(string: c.grain_string_t) []u8 {
 
 /// A slice as a WIT string without a copy: for arguments of imported functions.
 pub fn view(text: []const u8) c.grain_string_t {
-    return .{ .ptr = @constCast(text.ptr), .len = text.len };
+    // An empty slice may point anywhere; WIT wants a place within memory even for no bytes.
+    const bytes: []const u8 = if (text.len == 0) "" else text;
+    return .{ .ptr = @constCast(bytes.ptr), .len = bytes.len };
 }
 
 /// A slice as a WIT string on the heap: for results.
