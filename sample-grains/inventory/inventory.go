@@ -88,18 +88,20 @@ func Buy(id uint64, price uint64) Result[Stock, Refusal] {
 	if !found || held.over() {
 		return refuse[Stock](MakeRefusalUnknownReservation(id))
 	}
-	if err := pay(held, id, price); err != nil {
+	if err := pay(held, price); err != nil {
 		return refuse[Stock](MakeRefusalUnpaid(err.Error()))
 	}
 	return Ok[Stock, Refusal](held.end(id, held.Count))
 }
 
 // pay moves the price from the holder's account to the stock's own.
-func pay(held hold, id uint64, price uint64) error {
+func pay(held hold, price uint64) error {
 	self := context.Self()
-	// Should this turn be lost after the account has paid, a repeated sale is not paid for twice.
-	once := fmt.Sprintf("%s/%d", self, id)
-	buyer := calls.Grain("account", held.Holder).Timeout(5 * time.Second).IdempotencyKey(once)
+	buyer := calls.Grain("account", held.Holder).Timeout(5 * time.Second)
+	// Should this turn be lost after the account has paid, whoever repeats the sale under its key does not pay twice.
+	if key, found := context.IdempotencyKey(); found {
+		buyer = buyer.IdempotencyKey(self.String() + "/" + key)
+	}
 	if _, err := calls.Call[calls.U64](buyer, "withdraw", price); err != nil {
 		return explained(err)
 	}

@@ -85,6 +85,7 @@ func TestAReservationEndsByItself(t *testing.T) {
 func TestASaleIsPaidFor(t *testing.T) {
 	host := start(t)
 	host.Answer = func(granarytest.Message) (string, error) { return "95", nil }
+	host.IdempotencyKey = "sale-7"
 	Reserve("milk", 4, "ada", 60)
 	if got := Buy(1, 5); got.IsErr() {
 		t.Fatalf("not sold: %+v", got.Err())
@@ -92,7 +93,7 @@ func TestASaleIsPaidFor(t *testing.T) {
 	want(t, 6, 0)
 	drawn := granarytest.Message{
 		To: granary.GrainID{Kind: "account", Key: "ada"}, Method: "withdraw", Arguments: "[5]",
-		Timeout: 5 * time.Second, IdempotencyKey: "inventory/berlin/1",
+		Timeout: 5 * time.Second, IdempotencyKey: "inventory/berlin/sale-7",
 	}
 	if !reflect.DeepEqual(host.Called, []granarytest.Message{drawn}) {
 		t.Errorf("called %+v", host.Called)
