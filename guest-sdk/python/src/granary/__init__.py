@@ -20,7 +20,7 @@ command line, and from other grains. The documentation comments go into the kind
       export counter;
     }
 
-The code is the module `grain.py`. It has one class for each exported interface, named after it; `componentize-py` makes `exports` from
+The code is the module `app.py`. It has one class for each exported interface, named after it; `componentize-py` makes `exports` from
 the WIT, with a class to derive from and a dataclass for each record::
 
     from granary import Value
