@@ -1,4 +1,4 @@
-/** What `componentize-qjs` makes of `granary:grain`, for TypeScript. The other modules of this package are written on top of it. */
+/** What `componentize-qjs` makes of `granary:grain` and of the WASI that comes with it. The other modules of this package are written on top. */
 
 declare module "granary:grain/state@0.1.0" {
   interface Page {
@@ -47,4 +47,19 @@ declare module "granary:grain/context@0.1.0" {
     isCancelled(): boolean;
   };
   export default context;
+}
+
+declare module "wasi:cli/exit@0.2.6" {
+  const exit: { exit(status: { tag: "ok" } | { tag: "err" }): never };
+  export default exit;
+}
+
+declare module "wasi:cli/stdout@0.2.6" {
+  const stdout: { getStdout(): { blockingWriteAndFlush(bytes: Uint8Array): void } };
+  export default stdout;
+}
+
+declare module "wasi:cli/stderr@0.2.6" {
+  const stderr: { getStderr(): { blockingWriteAndFlush(bytes: Uint8Array): void } };
+  export default stderr;
 }

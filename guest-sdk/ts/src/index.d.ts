@@ -1,3 +1,5 @@
+/// <reference path="./bindings.d.ts" />
+
 /**
  * What a JavaScript or TypeScript grain uses of its host: state, calls, context, hooks. All of it is optional: a component that exports its
  * own interface is a grain, without this package.
