@@ -29,7 +29,7 @@ export const room = grain({
 
   members: () => [...members.entries()].map(([name, { joined, messages }]) => ({ name, joined, messages })),
 
-  post(author: string, text: string): Message {
+  post(author: string, text: string): number {
     const member = present(author);
     const now = Date.now();
     const recent = rules.checkPost(text, member.recent, now);
@@ -44,7 +44,7 @@ export const room = grain({
       // It leaves when this turn is committed, and is handled once: a refused post notifies nobody.
       calls.grain("chat-room", `@${name}`).send("notify", [{ room: context.key(), message }]);
     }
-    return message;
+    return number;
   },
 
   history(before: number | null, limit: number): { messages: Message[]; older: number | null } {
