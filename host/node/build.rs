@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Name of the list, folder relative to this package, whether it may be missing.
+/// Name of the list, and its folder relative to this package.
 const GROUPS: [(&str, &str); 7] = [
     ("CONTRACT", "../../wit"),
     ("TEMPLATES", "src/project/template"),
@@ -34,10 +34,10 @@ fn main() -> io::Result<()> {
     let mut code = String::new();
     for (name, folder) in GROUPS {
         let root = here.join(folder);
+        println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
-        if root.is_dir() {
-            gather(&root, &mut files)?;
-        }
+        // Of templates everything is carried, of packages what builds a grain.
+        gather(&root, name == "TEMPLATES", &mut files)?;
         files.sort();
         let lines = files.iter().map(|file| {
             let path = file.strip_prefix(&root).unwrap_or(file);
@@ -50,14 +50,11 @@ fn main() -> io::Result<()> {
         )
         .map_err(io::Error::other)?;
     }
-    // A folder that comes later is noticed, too.
-    println!("cargo::rerun-if-changed=../../guest-sdk");
     println!("cargo::rerun-if-changed=build.rs");
     fs::write(out.join("carried.rs"), code)
 }
 
-fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    println!("cargo::rerun-if-changed={}", folder.display());
+fn gather(folder: &Path, everything: bool, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path
@@ -65,14 +62,14 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if name.starts_with('.')
+        let left_out = name.starts_with('.')
             || NOT_CARRIED.contains(&name.as_str())
-            || name.ends_with(".egg-info")
-        {
+            || name.ends_with(".egg-info");
+        if left_out && !everything {
             continue;
         }
         if path.is_dir() {
-            gather(&path, files)?;
+            gather(&path, everything, files)?;
         } else {
             files.push(path);
         }

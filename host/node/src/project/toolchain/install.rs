@@ -191,7 +191,15 @@ async fn packages(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
             "--save-exact",
             "--ignore-scripts",
         ])
-        .args(["--fetch-retries", "2", "--loglevel", "error", "--prefix"])
+        .args([
+            "--fetch-retry-mintimeout",
+            "1000",
+            "--fetch-retries",
+            "2",
+            "--loglevel",
+            "error",
+            "--prefix",
+        ])
         .arg(node_home());
     for tool in tools {
         say(&format!(
