@@ -9,7 +9,7 @@ use std::path::Path;
 
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::{PackageId, Resolve, WorldId, WorldItem};
+use wit_parser::{PackageId, ParseError, Resolve, ResolveError, WorldId, WorldItem};
 
 /// The world that is taken when a package has several.
 const USUAL_WORLD: &str = "grain";
@@ -61,7 +61,7 @@ impl World {
         let mut resolve = Resolve::default();
         let (package, _) = resolve
             .push_path(folder)
-            .map_err(|error| WorldError::Wit(format!("{error:#}")))?;
+            .map_err(|error| WorldError::Wit(heart(&resolve, &error)))?;
         let worlds = &resolve.packages[package].worlds;
         let own = || {
             worlds
@@ -175,5 +175,100 @@ impl World {
         embed_component_metadata(&mut bytes, &self.resolve, self.world, StringEncoding::UTF8)
             .map_err(|error| format!("{error:#}"))?;
         Ok(bytes)
+    }
+}
+
+/// The last cause of an error with its file, line and column; how the parser came there is no help.
+fn heart(resolve: &Resolve, error: &anyhow::Error) -> String {
+    let last = error.chain().last();
+    let parse = last.and_then(|cause| cause.downcast_ref::<ParseError>());
+    let meaning = last.and_then(|cause| cause.downcast_ref::<ResolveError>());
+    let shown = parse.map(|cause| cause.render(&resolve.source_map));
+    shown
+        .or_else(|| meaning.map(|cause| cause.render(&resolve.source_map)))
+        .unwrap_or_else(|| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(wit: &str) -> Result<World, WorldError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.wit"), wit).unwrap();
+        World::open(folder.path())
+    }
+
+    const API: &str = "package a:b@0.1.0;\ninterface api { get: func() -> u32; }\n";
+
+    #[test]
+    fn what_is_wrong_is_shown_with_its_place() {
+        let cases = [
+            (
+                "package a:b;\ninterface api {\n  get: func() -> u33;\n}\n",
+                "a.wit:3:",
+            ),
+            (
+                "package a:b;\ninterface api {\n  get func();\n}\n",
+                "a.wit:3:",
+            ),
+            (
+                "package a:b;\nworld grain {\n  import c:d/e@1.0.0;\n}\n",
+                "a.wit:3:",
+            ),
+        ];
+        for (wit, place) in cases {
+            let error = open(wit).unwrap_err().to_string();
+            assert!(
+                error.contains(place) && !error.contains("failed to"),
+                "{error}"
+            );
+        }
+        let several = format!("{API}world one {{ export api; }}\nworld two {{ export api; }}\n");
+        assert!(open(API).unwrap_err().to_string().contains("has no world"));
+        assert!(
+            open(&several)
+                .unwrap_err()
+                .to_string()
+                .contains("several worlds")
+        );
+    }
+
+    #[test]
+    fn bindings_are_named_after_the_projects_own_world() {
+        let world = open(&format!("{API}world grain {{ export api; }}\n")).unwrap();
+        let names = |files: Vec<Generated>| -> Vec<String> {
+            files.into_iter().map(|file| file.path).collect()
+        };
+        let c = names(world.c_bindings().unwrap());
+        assert!(
+            c.contains(&"grain.h".to_owned()) && c.contains(&"grain.c".to_owned()),
+            "{c:?}"
+        );
+        let go = names(world.go_bindings().unwrap());
+        assert!(
+            go.contains(&"go.mod".to_owned()) && go.contains(&"wit_exports.go".to_owned()),
+            "{go:?}"
+        );
+        assert!(!world.is_async() && world.namespaces().contains("a"));
+    }
+
+    #[test]
+    fn a_module_that_does_not_say_its_world_is_told_it() {
+        let world = open(&format!("{API}world grain {{ export api; }}\n")).unwrap();
+        let core = wat::parse_str(
+            "(module (func (export \"a:b/api@0.1.0#get\") (result i32) i32.const 7))",
+        )
+        .unwrap();
+        assert!(!crate::carries_world(&core) && crate::componentize(&core).is_err());
+        let told = world.embed(&core).unwrap();
+        assert!(crate::carries_world(&told));
+        let component = crate::componentize(&told).unwrap();
+        assert!(
+            crate::Interface::inspect(&component)
+                .unwrap()
+                .method("get")
+                .is_some()
+        );
     }
 }

@@ -210,7 +210,8 @@ impl Builder {
             return Ok(built);
         }
         Stamp::forget(&job.work);
-        let wit = folder.join("wit");
+        // Without the dot of `build = "."`, for people who read the path.
+        let wit: PathBuf = folder.join("wit").components().collect();
         // A Rust kind may derive its WIT from code, or read several folders.
         let world = if language == Language::Rust && !wit.is_dir() {
             None
