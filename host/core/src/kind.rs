@@ -132,6 +132,9 @@ pub struct KindSpec {
     pub limits: Limits,
     /// What it may reach.
     pub grants: Grants,
+    /// The kinds behind client packages (`demo:counter-client`) that are not named after their kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, KindName>,
 }
 
 impl KindSpec {
@@ -143,6 +146,7 @@ impl KindSpec {
             methods: BTreeMap::new(),
             limits: Limits::DEFAULT,
             grants: Grants::default(),
+            clients: BTreeMap::new(),
         }
     }
 }

@@ -63,6 +63,11 @@ impl Guest {
         })
     }
 
+    /// What the guest holds of the host's.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
     /// The granted `wasi:config` values.
     pub(crate) fn config(&self) -> WasiConfig<'_> {
         WasiConfig::new(&self.linked.granted().config)

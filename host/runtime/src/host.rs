@@ -12,11 +12,13 @@ use granary_core::id::{CallId, GrainId};
 use granary_core::kind::Mode;
 use parking_lot::Mutex;
 
+use crate::value::Typed;
+
 /// A boxed answer that somebody is still working on.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Arguments or a result, in one of the encodings that every method understands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
     /// JSON text.
     Json(Vec<u8>),
@@ -24,6 +26,8 @@ pub enum Payload {
     Cbor(Vec<u8>),
     /// Uninterpreted bytes, for a lone `list<u8>`.
     Raw(Vec<u8>),
+    /// The values themselves, from or for a client that the host has linked.
+    Typed(Typed),
 }
 
 /// Some entries of a grain's state in the order of their keys, and whether there are more behind them.
@@ -114,7 +118,8 @@ pub trait Host: Send + Sync + 'static {
     /// The same as [`Host::read`], if that can be told without waiting.
     fn cached(&self, key: &str) -> Option<Option<Vec<u8>>>;
 
-    /// Calls another grain. Dropping the future gives the call up.
+    /// Calls another grain. Dropping the future gives the call up. Typed arguments are answered with typed values, an own `err`
+    /// among them; under an idempotency key with JSON text, as answers are kept in that form.
     fn call<'a>(&'a self, call: OutgoingCall) -> BoxFuture<'a, Result<Payload, CallError>>;
 
     /// Whether a one-way message would be taken: kind and method exist and the arguments (JSON text) fit.

@@ -4,6 +4,7 @@
 //! long as it runs, an async one only between two awaits, so that its other turns go on meanwhile. [`Reach`] hides that.
 
 mod calls;
+pub(crate) mod clients;
 mod context;
 mod state;
 

@@ -7,6 +7,7 @@
 
 mod bindings;
 mod cache;
+pub mod client;
 pub mod compare;
 pub mod componentize;
 mod engine;
@@ -22,7 +23,7 @@ pub mod schema;
 pub mod value;
 mod wit;
 
-pub use compare::{Change, Comparison, Verdict, compare};
+pub use compare::{Change, Comparison, Verdict, compare, compare_client};
 pub use componentize::{componentize, is_core_module};
 pub use engine::EngineKind;
 pub use engine::capacity::Capacity;
@@ -30,8 +31,8 @@ pub use host::{
     BoxFuture, Host, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
 };
 pub use instance::{Answered, Ended, HeldResponse, HttpBody, Instance, Seat, Work};
-pub use interface::{ComponentError, Import, Interface, Method, Param};
+pub use interface::{ClientImport, ClientMethod, ComponentError, Import, Interface, Method, Param};
 pub use link::{LinkError, Linked};
 pub use runtime::{Component, Runtime, RuntimeConfig, RuntimeError};
 pub use schema::{json_schema, openapi};
-pub use value::{Arguments, Body, JsonOptions, Results, ValueError};
+pub use value::{Arguments, Body, JsonOptions, Results, Typed, ValueError};

@@ -71,6 +71,9 @@ impl ActivationHost {
             Payload::Json(_) => Encoding::Json,
             Payload::Cbor(_) => Encoding::Cbor,
             Payload::Raw(_) => Encoding::Raw,
+            // What is kept under a key is read by any caller who has it.
+            Payload::Typed(_) if idempotency_key.is_some() => Encoding::Json,
+            Payload::Typed(_) => Encoding::Typed,
         };
         let call = Call {
             id: Call::fresh_id(),
@@ -100,10 +103,11 @@ impl ActivationHost {
             AnswerBody::Json(json) => Ok(Payload::Json(json)),
             AnswerBody::Cbor(cbor) => Ok(Payload::Cbor(cbor)),
             AnswerBody::Raw(raw) => Ok(Payload::Raw(raw)),
+            AnswerBody::Typed(typed) => Ok(Payload::Typed(typed)),
             AnswerBody::Unit => Ok(match accept {
                 Encoding::Json | Encoding::JsonInt64Strings => Payload::Json(b"null".to_vec()),
                 Encoding::Cbor => Payload::Cbor(vec![0xf6]),
-                Encoding::Raw => Payload::Raw(Vec::new()),
+                Encoding::Raw | Encoding::Typed => Payload::Raw(Vec::new()),
             }),
         }
     }

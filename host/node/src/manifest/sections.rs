@@ -57,6 +57,10 @@ pub struct KindSection {
     pub methods: BTreeMap<String, MethodSection>,
     /// What the kind may reach outside itself. Nothing unless granted.
     pub grants: GrantsSection,
+    /// The kinds behind imported client packages, such as `"demo:counter-client" = "counter-go"`; those not named are the kinds that
+    /// their packages are named after.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, String>,
 }
 
 /// A language that `granary build` knows by itself.

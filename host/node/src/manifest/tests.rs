@@ -73,7 +73,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "colour = 1",
-        "granary.toml:3:1: kinds.cart.colour: unknown key; known here: component, build, language, command, description, limits, methods, grants",
+        "granary.toml:3:1: kinds.cart.colour: unknown key; known here: component, build, language, command, description, limits, methods, grants, clients",
     ),
     (
         "[kinds.cart.limits]\nmemory = \"64 miles\"",

@@ -64,18 +64,7 @@ fn prepare_call(
         ),
         None => (None, None),
     };
-    if let Some(key) = &idempotency_key
-        && (key.is_empty() || IDEMPOTENCY_KEY_BYTES_MAX < key.len())
-    {
-        let detail = format!(
-            "an idempotency key is 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes long, not {}",
-            key.len()
-        );
-        return Err(CallError::Invalid {
-            pointer: String::new(),
-            detail,
-        });
-    }
+    let idempotency_key = checked_key(idempotency_key)?;
     let turn = reach
         .turn(caller, |turn| turn.context.clone())
         .map_err(unavailable)?;
@@ -87,6 +76,23 @@ fn prepare_call(
         timeout,
         idempotency_key,
     })
+}
+
+/// An idempotency key of a fitting length, or none.
+pub(super) fn checked_key(key: Option<String>) -> Result<Option<String>, CallError> {
+    match key {
+        Some(key) if key.is_empty() || IDEMPOTENCY_KEY_BYTES_MAX < key.len() => {
+            let detail = format!(
+                "an idempotency key is 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes long, not {}",
+                key.len()
+            );
+            Err(CallError::Invalid {
+                pointer: String::new(),
+                detail,
+            })
+        }
+        key => Ok(key),
+    }
 }
 
 fn send(
@@ -170,6 +176,9 @@ fn wit_payload(payload: Payload) -> Result<WitPayload, CallError> {
         },
         Payload::Cbor(bytes) => Ok(WitPayload::Cbor(bytes)),
         Payload::Raw(bytes) => Ok(WitPayload::Raw(bytes)),
+        Payload::Typed(_) => Err(CallError::UnknownOutcome {
+            detail: "the answer came in a form that nobody asked for".to_owned(),
+        }),
     }
 }
 
@@ -240,7 +249,7 @@ fn object(entries: Vec<(ciborium::Value, ciborium::Value)>) -> Result<serde_json
 }
 
 /// The words of an error for a guest. `app` carries the bare value.
-fn wit_error(error: CallError) -> WitCallError {
+pub(super) fn wit_error(error: CallError) -> WitCallError {
     let text = error.to_string();
     match error {
         CallError::Overloaded { .. } => WitCallError::Overloaded(text),

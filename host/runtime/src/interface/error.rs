@@ -52,6 +52,16 @@ pub enum ComponentError {
         /// The served import that is most like it.
         nearest: Option<String>,
     },
+    /// An import of a client package that no client looks like.
+    #[error(
+        "the import `{import}` is not what `granary wit client` makes: {why}. Make it anew, or give the package a name that does not end in -client"
+    )]
+    Client {
+        /// Its full name.
+        import: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Nothing to call.
     #[error(
         "the component exports nothing to call. Export an interface with at least one function, or `wasi:http/incoming-handler`"
@@ -91,6 +101,6 @@ fn hint(name: &str, nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) => format!("; the nearest that it has is `{nearest}`"),
         None if name.starts_with("wasi:") => String::new(),
-        None => "; to call another kind, import `granary:grain/calls@0.1.0`".into(),
+        None => "; to call another kind, import its client package (`granary wit client KIND`) or `granary:grain/calls@0.1.0`".into(),
     }
 }

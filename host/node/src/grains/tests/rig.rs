@@ -109,7 +109,7 @@ pub(super) fn value(answer: &Answer) -> Value {
     match &answer.body {
         AnswerBody::Json(json) => serde_json::from_slice(json).unwrap(),
         AnswerBody::Unit => Value::Null,
-        AnswerBody::Cbor(_) | AnswerBody::Raw(_) => panic!("not JSON"),
+        AnswerBody::Cbor(_) | AnswerBody::Raw(_) | AnswerBody::Typed(_) => panic!("not JSON"),
     }
 }
 

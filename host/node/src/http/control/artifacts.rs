@@ -258,6 +258,7 @@ pub(super) fn component_problem(error: ComponentError) -> Box<Problem> {
         ComponentError::Invalid { .. } => &types::INVALID_COMPONENT,
         ComponentError::TooLarge { .. } => &types::COMPONENT_TOO_LARGE,
         ComponentError::UnknownImport { .. } => &types::UNKNOWN_IMPORT,
+        ComponentError::Client { .. } => &types::BAD_CLIENT,
         ComponentError::NoExports => &types::NO_EXPORTS,
         ComponentError::Resource { .. } => &types::RESOURCE,
         ComponentError::Unsupported { .. } => &types::UNSUPPORTED_COMPONENT,
@@ -272,6 +273,7 @@ pub(super) fn component_problem(error: ComponentError) -> Box<Problem> {
         ComponentError::Truncated { offset } | ComponentError::Invalid { offset, .. } => {
             problem.with("offset", offset)
         }
+        ComponentError::Client { import, .. } => problem.with("import", import),
         ComponentError::NotWasm { .. }
         | ComponentError::CoreModule
         | ComponentError::TooLarge { .. }
