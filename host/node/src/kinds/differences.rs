@@ -34,6 +34,8 @@ pub(super) fn plan(
         },
         live_activations: 0,
         migrates: false,
+        misfits: Vec::new(),
+        callers: Vec::new(),
         warnings: warnings(spec, interface),
     };
     let Some((old, was)) = current else {
@@ -117,6 +119,17 @@ fn warnings(spec: &KindSpec, interface: &Interface) -> Vec<String> {
             warnings.push(format!(
                 "method '{}' cannot be called from outside: {why}",
                 method.name
+            ));
+        }
+    }
+    for package in spec.clients.keys() {
+        if !interface
+            .clients
+            .iter()
+            .any(|client| client.package == *package)
+        {
+            warnings.push(format!(
+                "'clients' names {package}, but the component does not import it"
             ));
         }
     }
