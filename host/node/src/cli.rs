@@ -226,7 +226,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Dev(args) => dev::dev(terminal, &args).await,
         Command::Up(args) => node::up(terminal, &args).await,
         Command::New(args) => project::new(terminal, &args),
-        Command::Build(args) => project::build(terminal, &args).await,
+        Command::Build(args) => project::build(client()?, terminal, &args).await,
         Command::Deploy(args) => deploy::deploy(&client()?, terminal, &args).await,
         Command::Rollback(args) => deploy::rollback(&client()?, terminal, &args).await,
         Command::Invoke(args) => invoke::invoke(&client()?, terminal, &args).await,

@@ -1,6 +1,7 @@
 //! Projects: folders with a `granary.toml`, and how their kinds become components.
 
 pub mod build;
+pub mod clients;
 pub mod template;
 pub mod toolchain;
 

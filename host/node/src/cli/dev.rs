@@ -69,7 +69,7 @@ pub async fn dev(terminal: &Terminal, args: &DevArgs) -> Result<(), Error> {
     let mut dev = Dev {
         client: client.clone(),
         terminal: terminal.clone(),
-        builder: Builder::new(terminal.quiet),
+        builder: Builder::new(terminal.quiet).asking(client.clone()),
         projects,
     };
     tokio::select! {

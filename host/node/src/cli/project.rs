@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::client::Client;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::terminal::{Terminal, Tone, bytes};
 use crate::project::build::{BuildError, Builder, Built};
@@ -25,7 +26,7 @@ pub struct NewArgs {
 /// What `build` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Components are left in target/granary/KIND.wasm of each folder.\n\nExamples:\n  granary build\n  granary build sample-grains --output json"
+    after_help = "Components are left in target/granary/KIND.wasm of each folder.\nA client package that the WIT names (NAMESPACE:KIND-client) and wit/deps does not hold is made from that kind, of the\nsame project, of a folder beside it or of the node at --url, and left in wit/deps/KIND-client.wit.\n\nExamples:\n  granary build\n  granary build sample-grains --output json"
 )]
 pub struct BuildArgs {
     /// Folders with a granary.toml, or folders of such folders
@@ -91,9 +92,9 @@ pub fn build_error(error: &BuildError, manifest: Option<&Path>) -> Error {
 }
 
 /// Builds every kind and says what came out.
-pub async fn build(terminal: &Terminal, args: &BuildArgs) -> Result<(), Error> {
+pub async fn build(client: Client, terminal: &Terminal, args: &BuildArgs) -> Result<(), Error> {
     let projects = open_all(&args.paths)?;
-    let mut builder = Builder::new(terminal.quiet);
+    let mut builder = Builder::new(terminal.quiet).asking(client);
     let mut results = Vec::new();
     for project in &projects {
         for manifest in &project.manifests {

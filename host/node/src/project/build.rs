@@ -10,8 +10,10 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
+use crate::cli::client::Client;
 use crate::manifest::{KindManifest, Source};
 use crate::project::Project;
+use crate::project::clients::{self, ClientsError, Sources};
 use crate::project::toolchain::{self, Missing, Say, Toolchain};
 
 /// A component, ready to be deployed.
@@ -72,6 +74,15 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// A client package that its WIT names cannot be made.
+    #[error("{kind}: no client package")]
+    Clients {
+        /// The kind.
+        kind: KindName,
+        /// Why.
+        #[source]
+        source: Box<ClientsError>,
+    },
     /// Something was built, but a node would not take it.
     #[error("{kind}: {why}")]
     Unfit {
@@ -92,6 +103,7 @@ impl BuildError {
             Self::Failed { .. } => Some("look at the messages above".to_owned()),
             Self::NoProgram { .. } => Some("granary doctor".to_owned()),
             Self::File { .. } => None,
+            Self::Clients { source, .. } => Some(source.hint()),
             Self::Unfit { hint, .. } => Some(hint.clone()),
         }
     }
@@ -101,6 +113,7 @@ impl BuildError {
 #[derive(Debug)]
 pub struct Builder {
     quiet: bool,
+    node: Option<Client>,
     toolchain: Option<(PathBuf, Toolchain)>,
 }
 
@@ -109,7 +122,16 @@ impl Builder {
     pub fn new(quiet: bool) -> Self {
         Self {
             quiet,
+            node: None,
             toolchain: None,
+        }
+    }
+
+    /// The same with a node to ask for the clients of kinds that no project here has.
+    pub fn asking(self, node: Client) -> Self {
+        Self {
+            node: Some(node),
+            ..self
         }
     }
 
@@ -121,6 +143,17 @@ impl Builder {
         say: Say<'_>,
     ) -> Result<Built, BuildError> {
         let name = kind.spec.name.clone();
+        if let Source::Rust { folder } | Source::Command { folder, .. } = &kind.source {
+            let sources = Sources {
+                project,
+                node: self.node.as_ref(),
+            };
+            let provided = clients::provide(sources, kind, &folder.join("wit")).await;
+            provided.map_err(|source| BuildError::Clients {
+                kind: name.clone(),
+                source: Box::new(source),
+            })?;
+        }
         let (made, folder) = match &kind.source {
             Source::Prebuilt(path) => (path.clone(), None),
             Source::Rust { folder } => (
