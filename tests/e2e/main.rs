@@ -33,6 +33,7 @@ mod idempotency;
 mod limits;
 mod reads;
 mod revisions;
+mod typed_calls;
 
 mod access;
 mod command_line;

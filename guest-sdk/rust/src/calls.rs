@@ -1,5 +1,9 @@
 //! Calls to other grains by name.
 //!
+//! Where the other kind is known when this one is built, its client package is the shorter way: import `demo:counter-client/counter@0.1.0` in
+//! the world, and `Ref::new("visits").increment(1)` calls it with its own types. `granary build` makes the package; `granary wit client`
+//! shows it.
+//!
 //! ```no_run
 //! use std::time::Duration;
 //! use granary_sdk::calls::{self, Error};
