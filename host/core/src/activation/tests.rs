@@ -43,15 +43,15 @@ fn waiting(id: u128) -> Waiting {
     Waiting {
         call: CallId(id),
         bytes: 10,
-        read: false,
+        beside: false,
         deadline: Time(500),
         repeated: false,
     }
 }
 
-fn read(id: u128) -> Event {
+fn beside(id: u128) -> Event {
     Event::Arrived(Waiting {
-        read: true,
+        beside: true,
         ..waiting(id)
     })
 }
@@ -159,15 +159,15 @@ fn a_full_mailbox_is_an_answer() {
 #[test]
 fn reads_overlap_only_where_the_component_can_and_never_overtake() {
     let mut m = machine();
-    step(&mut m, 0, read(1));
+    step(&mut m, 0, beside(1));
     assert_eq!(
         step(&mut m, 0, Event::Loaded(facts(false, true))),
         [run(0, 1)]
     );
-    assert_eq!(step(&mut m, 0, read(2)), [run(1, 2)]);
+    assert_eq!(step(&mut m, 0, beside(2)), [run(1, 2)]);
     assert_eq!(step(&mut m, 0, call(3)), []);
     assert_eq!(
-        step(&mut m, 0, read(4)),
+        step(&mut m, 0, beside(4)),
         [],
         "it came after an exclusive one"
     );
@@ -181,9 +181,9 @@ fn reads_overlap_only_where_the_component_can_and_never_overtake() {
         [reply(2, 3), run(3, 4)]
     );
     let mut m = machine();
-    step(&mut m, 0, read(1));
+    step(&mut m, 0, beside(1));
     step(&mut m, 0, Event::Loaded(facts(false, false)));
-    assert_eq!(step(&mut m, 0, read(2)), []);
+    assert_eq!(step(&mut m, 0, beside(2)), []);
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn a_failed_turn_is_answered_and_replaced_for_the_next_call() {
 #[test]
 fn a_failed_read_waits_for_its_neighbours_and_lets_nobody_in() {
     let mut m = machine();
-    step(&mut m, 0, read(1));
+    step(&mut m, 0, beside(1));
     step(&mut m, 0, Event::Loaded(facts(false, true)));
-    step(&mut m, 0, read(2));
+    step(&mut m, 0, beside(2));
     assert_eq!(step(&mut m, 0, ended(0, End::Failed)), [reply(0, 1)]);
-    assert_eq!(step(&mut m, 0, read(3)), []);
+    assert_eq!(step(&mut m, 0, beside(3)), []);
     let replaced = [
         reply(1, 2),
         Effect::Drop,
@@ -566,4 +566,55 @@ fn a_grain_that_left_nothing_behind_goes_when_it_has_rested() {
     assert_eq!(step(&mut m, 500, Event::Wake), []);
     assert_eq!(m.next_wake(), Some(Time(1000)));
     assert_eq!(step(&mut m, 1000, Event::Wake), [Effect::Gone]);
+}
+
+#[test]
+fn turns_that_run_side_by_side_are_kept_one_after_the_other() {
+    let mut m = machine();
+    step(&mut m, 0, beside(1));
+    step(&mut m, 0, beside(2));
+    assert_eq!(
+        step(&mut m, 0, Event::Loaded(facts(false, true))),
+        [run(0, 1), run(1, 2)]
+    );
+    // The second one ends first, so it is kept first; the first one waits for that.
+    assert_eq!(
+        step(&mut m, 1, ended(1, End::Keep)),
+        [Effect::Commit(TurnId(1))]
+    );
+    assert_eq!(step(&mut m, 2, ended(0, End::Keep)), []);
+    assert!(m.is_committing(TurnId(0)));
+    assert_eq!(
+        step(&mut m, 3, committed(1, Kept::Yes)),
+        [Effect::Commit(TurnId(0)), reply(1, 2)]
+    );
+    // What the first one did is refused: its memory is not to be trusted, and the next call meets a new instance.
+    assert_eq!(step(&mut m, 4, beside(3)), [run(2, 3)]);
+    assert_eq!(step(&mut m, 5, committed(0, Kept::No)), [reply(0, 1)]);
+    assert_eq!(step(&mut m, 5, beside(4)), []);
+    assert_eq!(
+        step(&mut m, 6, ended(2, End::Clean)),
+        [
+            reply(2, 3),
+            Effect::Drop,
+            Effect::Load(ActivateReason::Recovery)
+        ]
+    );
+}
+
+#[test]
+fn an_exclusive_call_keeps_later_ones_from_overtaking_it() {
+    let mut m = machine();
+    step(&mut m, 0, beside(1));
+    step(&mut m, 0, Event::Loaded(facts(false, true)));
+    assert_eq!(step(&mut m, 0, call(2)), []);
+    assert_eq!(step(&mut m, 0, beside(3)), []);
+    assert_eq!(
+        step(&mut m, 1, ended(0, End::Clean)),
+        [reply(0, 1), run(1, 2)]
+    );
+    assert_eq!(
+        step(&mut m, 2, ended(1, End::Clean)),
+        [reply(1, 2), run(2, 3)]
+    );
 }
