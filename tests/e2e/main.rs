@@ -33,6 +33,7 @@ mod idempotency;
 mod limits;
 mod reads;
 mod revisions;
+mod side_by_side;
 
 mod access;
 mod command_line;

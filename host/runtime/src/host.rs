@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use granary_core::error::CallError;
@@ -68,7 +68,9 @@ pub struct TurnContext {
     pub cancelled: AtomicBool,
     /// Set by [`TurnContext::give_up`].
     pub given_up: AtomicBool,
-    /// Whether the turn may write.
+    /// Async calls that it has made and that are not answered. Count one with [`TurnContext::call_out`].
+    pub calling: AtomicU32,
+    /// Whether the turn may write, and run beside others.
     pub mode: Mode,
     /// The state as the turn finds it.
     pub head: TurnHead,
@@ -91,9 +93,25 @@ impl TurnContext {
         self.given_up.store(true, Ordering::Release);
     }
 
+    /// Counts an async call for as long as the answer lives: until then a turn that has answered itself is not over.
+    pub fn call_out(self: &Arc<Self>) -> CallingOut {
+        self.calling.fetch_add(1, Ordering::AcqRel);
+        CallingOut(Arc::clone(self))
+    }
+
     /// Whether nobody waits for the answer any more, for whatever reason.
     pub fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Acquire) || self.is_cancelled()
+    }
+}
+
+/// An async call that a turn waits for, or may yet wait for.
+#[derive(Debug)]
+pub struct CallingOut(Arc<TurnContext>);
+
+impl Drop for CallingOut {
+    fn drop(&mut self) {
+        self.0.calling.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -113,6 +131,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// The same as [`Host::read`], if that can be told without waiting.
     fn cached(&self, key: &str) -> Option<Option<Vec<u8>>>;
+
+    /// How many commits have changed the state by now. What [`Host::read`] and the others give is at least as new.
+    fn version(&self) -> u64;
 
     /// Calls another grain. Dropping the future gives the call up.
     fn call<'a>(&'a self, call: OutgoingCall) -> BoxFuture<'a, Result<Payload, CallError>>;
@@ -143,4 +164,6 @@ pub struct OutgoingCall {
     pub timeout: Option<Duration>,
     /// The key under which the answer is kept.
     pub idempotency_key: Option<String>,
+    /// Whether the turns that run beside this one stand still until it has its answer: it blocks a guest that runs several.
+    pub holds: bool,
 }

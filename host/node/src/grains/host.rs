@@ -56,6 +56,7 @@ impl ActivationHost {
             arguments,
             timeout,
             idempotency_key,
+            holds,
         } = out;
         let mut chain = Vec::with_capacity(turn.chain.len() + 1);
         chain.extend_from_slice(&turn.chain);
@@ -90,7 +91,7 @@ impl ActivationHost {
         self.shared
             .waits
             .lock()
-            .call(turn.call, &self.grain, call.id, &call.grain);
+            .call(turn.call, &self.grain, call.id, &call.grain, holds);
         let _edge = Edge {
             shared: &self.shared,
             call: call.id,
@@ -127,13 +128,14 @@ impl Host for ActivationHost {
             if let Some(value) = self.memory.get(key) {
                 return Ok(value);
             }
+            let version = self.memory.version();
             let value = self
                 .shared
                 .store
                 .read(&self.grain, key)
                 .await
                 .map_err(|error| error.to_string())?;
-            self.memory.remember(key, value.as_ref());
+            self.memory.remember(key, value.as_ref(), version);
             Ok(value)
         })
     }
@@ -167,6 +169,10 @@ impl Host for ActivationHost {
 
     fn cached(&self, key: &str) -> Option<Option<Vec<u8>>> {
         self.memory.get(key)
+    }
+
+    fn version(&self) -> u64 {
+        self.memory.version()
     }
 
     fn call(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Payload, CallError>> {

@@ -139,6 +139,10 @@ impl Checked {
     pub(crate) fn is_read(&self) -> bool {
         self.spec.mode == Mode::Read
     }
+
+    pub(crate) fn overlaps(&self) -> bool {
+        self.spec.mode.overlaps()
+    }
 }
 
 /// The arguments of a call, as a method's types want them.

@@ -81,6 +81,7 @@ catalogue! {
     NO_ARTIFACT "no-artifact" 422 "The component has not been uploaded" "PUT it to /v1/artifacts/SHA256 first."
     BAD_GRANTS "bad-grants" 422 "The component and its manifest do not fit" "The detail has the manifest lines that would fit."
     NO_METHOD "no-method" 422 "The manifest names a method that there is not" "Correct the name in the manifest."
+    NOT_ASYNC "not-async" 422 "A method that cannot wait is to run beside others" "Declare it `async func`, or remove `mode = \"interleave\"`."
     START_FAILED "start-failed" 422 "The component fails while it starts" "Look at the backtrace; start code may not need more than the kind's limits."
     BREAKING "breaking" 409 "The new interface breaks callers" "Look at the plan; deploy with ?breaking=true if that is meant."
     DEPLOY_CONFLICT "deploy-conflict" 409 "Somebody else deployed at the same time" "Look at the kind and repeat."

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use granary_core::id::{Digest, KindName, Revision};
-use granary_core::kind::{KindRecord, KindSpec, RevisionRecord, Rollout};
+use granary_core::kind::{KindRecord, KindSpec, Mode, RevisionRecord, Rollout};
 use granary_core::limits::REVISIONS_KEPT;
 use granary_runtime::{Component, Linked, Verdict};
 use granary_store::StoreError;
@@ -260,17 +260,21 @@ fn revision_before(record: &KindRecord) -> Option<Revision> {
 }
 
 fn check_methods(spec: &KindSpec, component: &Component) -> Result<(), DeployError> {
-    match spec
-        .methods
-        .keys()
-        .find(|name| component.interface.method(name).is_none())
-    {
-        None => Ok(()),
-        Some(method) => Err(DeployError::NoMethod {
-            method: method.clone(),
-            nearest: component.interface.nearest(method).map(str::to_owned),
-        }),
+    for (name, settings) in &spec.methods {
+        let Some(method) = component.interface.method(name) else {
+            return Err(DeployError::NoMethod {
+                method: name.clone(),
+                nearest: component.interface.nearest(name).map(str::to_owned),
+            });
+        };
+        // Others run where one waits; a plain function cannot wait.
+        if settings.mode == Mode::Interleave && !method.is_async {
+            return Err(DeployError::NotAsync {
+                method: name.clone(),
+            });
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

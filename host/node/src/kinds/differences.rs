@@ -197,6 +197,7 @@ fn limits(old: &Limits, new: &Limits) -> Vec<LimitChange> {
         &Time(new.deactivation_time),
     );
     note("http-body", &Bytes(old.http_body), &Bytes(new.http_body));
+    note("tail-time", &Time(old.tail_time), &Time(new.tail_time));
     changes
 }
 

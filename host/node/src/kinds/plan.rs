@@ -140,6 +140,14 @@ pub enum DeployError {
         /// The most similar one.
         nearest: Option<String>,
     },
+    /// A method that cannot wait is to run beside others.
+    #[error(
+        "the manifest gives the method '{method}' mode = \"interleave\", but it is no `async func`: it can let no other turn run. Declare it `async func` in the WIT of an async component, or remove the mode"
+    )]
+    NotAsync {
+        /// As the manifest has it.
+        method: String,
+    },
     /// The component traps, or uses up a limit, before anything is called.
     #[error("the component fails while it starts: {detail}")]
     Start {

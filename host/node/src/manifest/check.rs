@@ -133,6 +133,7 @@ impl LimitsSection {
             activation_time: Some(Period(limits.activation_time)),
             deactivation_time: Some(Period(limits.deactivation_time)),
             http_body: Some(Size(limits.http_body)),
+            tail_time: Some(Period(limits.tail_time)),
         }
     }
 
@@ -156,6 +157,7 @@ impl LimitsSection {
             activation_time: check!(self, wrong, activation_time, Period).0,
             deactivation_time: check!(self, wrong, deactivation_time, Period).0,
             http_body: check!(self, wrong, http_body, Size).0,
+            tail_time: check!(self, wrong, tail_time, Period).0,
         }
     }
 }

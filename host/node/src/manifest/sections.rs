@@ -122,13 +122,16 @@ pub struct LimitsSection {
     /// Bytes of a request's body under `/http/`; bodies stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_body: Option<Size>,
+    /// How long a turn of an async component may go on after its answer, which waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail_time: Option<Period>,
 }
 
 /// How one method is run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct MethodSection {
-    /// `exclusive` (the default) or `read`: a read method may not write, and can be called with GET.
+    /// `exclusive` (the default); `read`: may not write, and can be called with GET; `interleave`: for async components, runs beside others.
     pub mode: ModeName,
     /// How long a caller waits unless it says otherwise; else the kind's `call-timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +155,8 @@ pub enum ModeName {
     Exclusive,
     /// May not write.
     Read,
+    /// May write, and runs beside others of its sort wherever one of them waits. Only for async components.
+    Interleave,
 }
 
 impl From<ModeName> for Mode {
@@ -159,6 +164,7 @@ impl From<ModeName> for Mode {
         match name {
             ModeName::Exclusive => Self::Exclusive,
             ModeName::Read => Self::Read,
+            ModeName::Interleave => Self::Interleave,
         }
     }
 }

@@ -328,6 +328,9 @@ mod tests {
         fn cached(&self, _key: &str) -> Option<Option<Vec<u8>>> {
             None
         }
+        fn version(&self) -> u64 {
+            0
+        }
         fn call<'a>(&'a self, _call: OutgoingCall) -> BoxFuture<'a, Result<Payload, CallError>> {
             Box::pin(std::future::pending())
         }

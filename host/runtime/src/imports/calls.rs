@@ -1,5 +1,6 @@
-//! `granary:grain/calls`: calls to other grains, and messages that leave with the commit.
+//! `granary:grain/calls` and `async-calls`: calls to other grains, and messages that leave with the commit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,13 +10,14 @@ use granary_core::id::{GrainId, Key, KindName};
 use granary_core::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use granary_core::turn::{Refused, SendWish};
 use wasmtime::StoreContextMut;
+use wasmtime::component::Accessor;
 
 use super::context::wit_id;
 use super::{Linked, Reach, waiting};
 use crate::bindings::granary::grain::calls::{CallOptions, Payload as WitPayload, SendOptions};
 use crate::bindings::granary::grain::types::{CallError as WitCallError, GrainId as WitGrainId};
 use crate::guest::Guest;
-use crate::{OutgoingCall, Payload};
+use crate::{Host, OutgoingCall, Payload};
 
 pub(super) fn link(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
     waiting!(calls, "call", call, (target: WitGrainId, method: String, arguments: WitPayload, options: Option<CallOptions>))?;
@@ -31,6 +33,25 @@ pub(super) fn link(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
     )
 }
 
+type CallParams = (WitGrainId, String, WitPayload, Option<CallOptions>);
+
+/// The function that lets its caller go on.
+pub(super) fn link_async(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
+    calls.func_wrap_concurrent(
+        "call",
+        |mut accessor: &Accessor<Guest>, params: CallParams| {
+            Box::pin(async move {
+                let call = match prepare_call(&mut accessor, params) {
+                    Ok(call) => call,
+                    Err(error) => return Ok((Err(wit_error(error)),)),
+                };
+                let _under_way = call.turn.call_out();
+                Ok((made(accessor.host(), call).await,))
+            })
+        },
+    )
+}
+
 async fn call(
     mut reach: impl Reach,
     target: WitGrainId,
@@ -38,10 +59,13 @@ async fn call(
     arguments: WitPayload,
     options: Option<CallOptions>,
 ) -> Result<WitPayload, WitCallError> {
-    let answer =
-        prepare_call(&mut reach, &target, method, arguments, options).map_err(wit_error)?;
-    let host = reach.host();
-    match host.call(answer).await {
+    let call = prepare_call(&mut reach, (target, method, arguments, options)).map_err(wit_error)?;
+    let holds = call.turn.mode.overlaps();
+    made(reach.host(), OutgoingCall { holds, ..call }).await
+}
+
+async fn made(host: Arc<dyn Host>, call: OutgoingCall) -> Result<WitPayload, WitCallError> {
+    match host.call(call).await {
         Ok(payload) => wit_payload(payload).map_err(wit_error),
         Err(error) => Err(wit_error(error)),
     }
@@ -49,14 +73,11 @@ async fn call(
 
 fn prepare_call(
     reach: &mut impl Reach,
-    target: &WitGrainId,
-    method: String,
-    arguments: WitPayload,
-    options: Option<CallOptions>,
+    (target, method, arguments, options): CallParams,
 ) -> Result<OutgoingCall, CallError> {
     let unavailable = |detail| CallError::Unavailable { detail };
     let caller = reach.caller().map_err(unavailable)?;
-    let target = parse_target(target)?;
+    let target = parse_target(&target)?;
     let (timeout, idempotency_key) = match options {
         Some(options) => (
             options.timeout.map(Duration::from_nanos),
@@ -86,6 +107,7 @@ fn prepare_call(
         arguments: payload(arguments),
         timeout,
         idempotency_key,
+        holds: false,
     })
 }
 

@@ -33,6 +33,7 @@ const SERVED: &[Served] = &[
     served("granary:grain/context", "0.1.0"),
     served("granary:grain/state", "0.1.0"),
     served("granary:grain/calls", "0.1.0"),
+    served("granary:grain/async-calls", "0.1.0"),
     served("wasi:cli/environment", "0.2.12"),
     served("wasi:cli/exit", "0.2.12"),
     served("wasi:cli/stdin", "0.2.12"),

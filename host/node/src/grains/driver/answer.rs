@@ -49,6 +49,7 @@ impl Driver {
         writes: Writes,
         sends: bool,
     ) -> Kept {
+        let turns = self.turns.len();
         let Some(running) = self.turns.get_mut(&turn) else {
             return Kept::No;
         };
@@ -62,7 +63,12 @@ impl Driver {
             Ok(Committed { head }) => {
                 self.shared.store_accepted();
                 current.head = head;
-                current.memory.commit(writes);
+                if 1 < turns {
+                    current.changes.committed(writes.keys(), head.version);
+                } else {
+                    current.changes.forget();
+                }
+                current.memory.commit(writes, head.version);
                 if sends {
                     self.shared.due.notify_one();
                 }
@@ -77,6 +83,18 @@ impl Driver {
             }
         }
         kept
+    }
+
+    /// A turn is not to be committed: its answer becomes the reason.
+    pub(super) fn not_committed(&mut self, turn: TurnId, error: CallError) {
+        let outcome = self
+            .turns
+            .get_mut(&turn)
+            .and_then(|running| running.outcome.as_mut());
+        if let Some(outcome) = outcome {
+            outcome.result = Err(error);
+            outcome.kept = None;
+        }
     }
 
     pub(super) fn reply(&mut self, turn: TurnId, call: CallId) {

@@ -449,6 +449,7 @@ pub(crate) fn deploy_problem(error: DeployError) -> Box<Problem> {
         DeployError::NoMethod { nearest, .. } => {
             Problem::new(&types::NO_METHOD, detail).with("nearest", nearest)
         }
+        DeployError::NotAsync { .. } => Problem::new(&types::NOT_ASYNC, detail),
         DeployError::Start { backtrace, .. } => {
             Problem::new(&types::START_FAILED, detail).with_backtrace(backtrace)
         }
