@@ -310,12 +310,14 @@ fn answer(
         end,
         ..
     } = outcome;
-    let timing = timing(
-        pending,
-        running,
-        current,
-        matches!(end, End::Keep | End::KeepAndDrop),
-    );
+    let committed = matches!(end, End::Keep | End::KeepAndDrop);
+    let timing = timing(pending, running, current, committed);
+    // A read may have seen the state as it was before a turn beside it was committed: its tag must not say more.
+    let state_version = if committed {
+        current.head.version
+    } else {
+        running.context.head.version
+    };
     let cold = pending.arrived < current.since;
     if let Some(kept) = kept.filter(|_| result.is_ok()) {
         return Ok(Answer {
@@ -330,7 +332,7 @@ fn answer(
     Ok(Answer {
         body,
         grain_revision: current.live.revision,
-        state_version: current.head.version,
+        state_version,
         cpu,
         cold,
         epoch: current.live.epoch,

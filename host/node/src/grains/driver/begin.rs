@@ -146,17 +146,12 @@ impl Driver {
             },
             Job::Http(job) => {
                 let instance = current.live.instance.clone();
-                let Some(job) = job.take() else {
-                    let detail =
-                        "the request's body was used up by a turn that was not kept".to_owned();
-                    let outcome = Outcome::untouched(Err(CallError::Conflict { detail }));
-                    self.jobs.push(ended(turn, outcome));
-                    self.turns.insert(turn, state);
-                    return;
-                };
-                self.jobs.push(Box::pin(async move {
-                    Done::Ended(turn, Box::new(http_turn(instance, context, *job).await))
-                }));
+                self.jobs.push(match job.take() {
+                    Some(job) => Box::pin(async move {
+                        Done::Ended(turn, Box::new(http_turn(instance, context, *job).await))
+                    }),
+                    None => ended(turn, used_up()),
+                });
             }
         }
         self.turns.insert(turn, state);
@@ -228,6 +223,12 @@ impl Driver {
             }
         }));
     }
+}
+
+/// The end of a request that would have to run again.
+fn used_up() -> Outcome {
+    let detail = "the request's body was used up by a turn that was not kept".to_owned();
+    Outcome::untouched(Err(CallError::Conflict { detail }))
 }
 
 /// A turn for which nothing has to be waited.
