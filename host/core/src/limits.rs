@@ -41,7 +41,7 @@ pub struct Limits {
     pub deactivation_time: Duration,
     /// Raw HTTP turns (`wasi:http`): bytes of a request's body. Bodies stream; they are never held whole.
     pub http_body: u64,
-    /// How long a turn may go on after its answer. Async components only; the answer waits for it.
+    /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
     #[serde(default = "tail_time")]
     pub tail_time: Duration,
 }

@@ -122,7 +122,7 @@ pub struct LimitsSection {
     /// Bytes of a request's body under `/http/`; bodies stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_body: Option<Size>,
-    /// How long a turn of an async component may go on after its answer, which waits for it.
+    /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_time: Option<Period>,
 }

@@ -99,7 +99,10 @@ fn look(key: &str) -> Option<String> {
 
 async fn wait_at(gate: &str) {
     let gate = calls::grain("async-reader", gate);
-    let met: u32 = gate.call_async("meet", &(2,)).await.expect("the gate opens");
+    let met: u32 = gate
+        .call_async("meet", &(2,))
+        .await
+        .expect("the gate opens");
     assert!(2 <= met);
 }
 
