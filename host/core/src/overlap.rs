@@ -108,7 +108,6 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use alloc::format;
-    use alloc::vec;
     use alloc::vec::Vec;
 
     use super::*;
@@ -163,7 +162,7 @@ mod tests {
         let names: Vec<_> = (0..=KEYS_MAX).map(|at| format!("k{at}")).collect();
         let mut changes = Changes::default();
         changes.committed(names.iter(), 8);
-        for (looked, told) in vec![(7, Some("")), (8, None)] {
+        for (looked, told) in [(7, Some("")), (8, None)] {
             assert_eq!(changes.since(&seen(&[("x", looked)], &[])), told);
         }
     }
