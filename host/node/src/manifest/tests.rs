@@ -97,7 +97,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[kinds.cart.methods.get]\nmode = \"reed\"",
-        "granary.toml:4:8: kinds.cart.methods.get.mode: unknown variant `reed`, expected `exclusive` or `read`",
+        "granary.toml:4:8: kinds.cart.methods.get.mode: unknown variant `reed`, expected one of `exclusive`, `read`, `interleave`",
     ),
     (
         "[kinds.cart.methods.get]\nerr-status = 200",
