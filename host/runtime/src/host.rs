@@ -29,13 +29,33 @@ pub enum Payload {
 /// Some entries of a grain's state in the order of their keys, and whether there are more behind them.
 pub type StatePage = (Vec<(String, Vec<u8>)>, bool);
 
-/// Which of its two streams a guest wrote to.
+/// How a guest wrote to its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogStream {
-    /// Standard output.
+    /// To its standard output.
     Stdout,
-    /// Standard error.
+    /// To its standard error.
     Stderr,
+    /// Through `wasi:logging`.
+    Leveled(LogLevel),
+}
+
+/// The levels of `wasi:logging`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Values and the flow of control.
+    Trace,
+    /// For somebody who looks for a fault.
+    Debug,
+    /// For somebody who watches.
+    Info,
+    /// Something is dangerous.
+    Warn,
+    /// Something failed.
+    Error,
+    /// Nothing goes on.
+    Critical,
 }
 
 /// The grain's state as the turn finds it.

@@ -3,8 +3,12 @@
 //! Each function of `granary:grain` has one body. How it reaches the store differs: a synchronous guest lends its store to the function for as
 //! long as it runs, an async one only between two awaits, so that its other turns go on meanwhile. [`Reach`] hides that.
 
+pub(crate) mod blobs;
 mod calls;
 mod context;
+pub(crate) mod keyvalue;
+mod logging;
+mod settings;
 mod state;
 
 use std::future::Future;
@@ -24,12 +28,15 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     context::link(&mut linker.instance("granary:grain/context@0.1.0")?)?;
     state::link(&mut linker.instance("granary:grain/state@0.1.0")?)?;
-    calls::link(&mut linker.instance("granary:grain/calls@0.1.0")?)
+    calls::link(&mut linker.instance("granary:grain/calls@0.1.0")?)?;
+    keyvalue::link(linker)?;
+    blobs::link(linker)?;
+    logging::link(linker)
 }
 
-/// Links `wasi:config`, which is only there by grant.
+/// Links the settings of a kind, which are only there by grant.
 pub(crate) fn link_config(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi_config::add_to_linker(linker, |guest: &mut Guest| guest.config())
+    settings::link(linker)
 }
 
 /// Names one of a store's turns for as long as an import works for it.
@@ -98,10 +105,16 @@ impl Reach for StoreContextMut<'_, Guest> {
     }
 }
 
+impl<T: Reach> Reach for &mut T {
+    fn with<R>(&mut self, body: impl FnOnce(&mut StoreContextMut<'_, Guest>) -> R) -> R {
+        (**self).with(body)
+    }
+}
+
 /// Defines one waiting function. A macro, because no closure type can be generic over the lifetime of the store. The functions of
 /// `granary:grain` are plain ones in WIT, so that they are blocking functions for both engines: Wasmtime accepts no other for them.
 macro_rules! waiting {
-    ($instance:expr, $name:literal, $body:path, ($($arg:ident: $type:ty),*)) => {
+    ($instance:expr, $name:expr, $body:path, ($($arg:ident: $type:ty),*)) => {
         $crate::imports::define($instance, $name, |store, ($($arg,)*): ($($type,)*)| {
             Box::new(async move { Ok(($body(store, $($arg),*).await,)) })
         })

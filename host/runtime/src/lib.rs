@@ -27,7 +27,7 @@ pub use componentize::{componentize, is_core_module};
 pub use engine::EngineKind;
 pub use engine::capacity::Capacity;
 pub use host::{
-    BoxFuture, Host, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
+    BoxFuture, Host, LogLevel, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
 };
 pub use instance::{Answered, Ended, HeldResponse, HttpBody, Instance, Seat, Work};
 pub use interface::{ComponentError, Import, Interface, Method, Param};

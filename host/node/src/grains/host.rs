@@ -193,6 +193,7 @@ impl Host for ActivationHost {
         let stream = match stream {
             LogStream::Stdout => Stream::Stdout,
             LogStream::Stderr => Stream::Stderr,
+            LogStream::Leveled(level) => Stream::Log(level),
         };
         self.shared
             .logs

@@ -28,7 +28,7 @@ pub(super) fn link(state: &mut Linked<'_>) -> wasmtime::Result<()> {
     )
 }
 
-async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, StateError> {
+pub(super) async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, StateError> {
     let caller = reach.caller().map_err(StateError::Unavailable)?;
     Wishes::check_key(&key).map_err(refuse)?;
     let own = reach.turn(caller, |turn| {
@@ -42,11 +42,11 @@ async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, Stat
     }
 }
 
-async fn set(reach: impl Reach, key: String, value: Vec<u8>) -> Result<(), StateError> {
+pub(super) async fn set(reach: impl Reach, key: String, value: Vec<u8>) -> Result<(), StateError> {
     write(reach, key, Some(value)).await
 }
 
-async fn delete(reach: impl Reach, key: String) -> Result<(), StateError> {
+pub(super) async fn delete(reach: impl Reach, key: String) -> Result<(), StateError> {
     write(reach, key, None).await
 }
 
@@ -111,7 +111,7 @@ async fn committed(reach: &mut impl Reach, key: &str) -> Result<Option<Vec<u8>>,
     host.read(key).await.map_err(StateError::Unavailable)
 }
 
-async fn list(
+pub(super) async fn list(
     mut reach: impl Reach,
     prefix: String,
     cursor: Option<String>,
@@ -217,6 +217,11 @@ impl PageBuilder {
             cursor,
         }
     }
+}
+
+/// A name as one segment of a state key, so that no other name's keys start like its own.
+pub(super) fn segment(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F")
 }
 
 fn refuse(refused: Refused) -> StateError {

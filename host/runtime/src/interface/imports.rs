@@ -63,6 +63,21 @@ const SERVED: &[Served] = &[
     served("wasi:http/types", "0.2.12"),
     granted("wasi:http/outgoing-handler", "0.2.12", "http"),
     granted("wasi:config/store", "0.2.0-rc.1", "config"),
+    granted("wasi:config/store", "0.2.0-draft-2024-09-27", "config"),
+    granted("wasi:config/runtime", "0.2.0-draft", "config"),
+    granted("fermyon:spin/variables", "2.0.0", "config"),
+    served("fermyon:spin/key-value", "2.0.0"),
+    served("wasi:keyvalue/store", "0.2.0-draft"),
+    served("wasi:keyvalue/atomics", "0.2.0-draft"),
+    served("wasi:keyvalue/batch", "0.2.0-draft"),
+    served("wasi:keyvalue/store", "0.2.0-draft2"),
+    served("wasi:keyvalue/atomics", "0.2.0-draft2"),
+    served("wasi:keyvalue/batch", "0.2.0-draft2"),
+    served("wasi:blobstore/types", "0.2.0-draft"),
+    served("wasi:blobstore/container", "0.2.0-draft"),
+    served("wasi:blobstore/blobstore", "0.2.0-draft"),
+    served("wasi:logging/logging", "0.1.0-draft"),
+    served("wasi:logging/logging", ""),
 ];
 
 /// Finds out who serves an import. Errors: [`ComponentError::UnknownImport`], with the nearest served name.
