@@ -27,6 +27,7 @@ mod bad_upload;
 mod activation;
 mod asynchronous;
 mod calls;
+mod foreign;
 mod grants;
 mod http_grain;
 mod idempotency;

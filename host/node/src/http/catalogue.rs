@@ -65,6 +65,7 @@ catalogue! {
     INVALID_COMPONENT "invalid-component" 422 "The component is not valid" "Build it again with a current tool chain."
     COMPONENT_TOO_LARGE "component-too-large" 413 "The component is too large" "Strip its debug sections or split the kind."
     UNKNOWN_IMPORT "unknown-import" 422 "The component imports what this host does not have" "Build against the interfaces that the host serves; the detail has the nearest one."
+    OTHER_VERSION "other-version" 422 "The component was built against another version of an interface" "Build it against the version that the detail names, or run a node that has the other one."
     NO_EXPORTS "no-exports" 422 "The component exports nothing to call" "Export an interface with at least one function, or wasi:http/incoming-handler."
     RESOURCE "resource-in-signature" 422 "A method has a resource in its signature" "Pass an id or the data itself."
     UNSUPPORTED_COMPONENT "unsupported-component" 422 "The component uses something that is not supported" "The detail says what."

@@ -21,9 +21,7 @@ use wasmtime_wasi::WasiView;
 
 use super::{Reach, state, waiting};
 use crate::bindings::granary::grain::state::StateError;
-use crate::bindings::wasi::blobstore::types::{
-    ContainerMetadata, ObjectId, ObjectMetadata,
-};
+use crate::bindings::wasi::blobstore::types::{ContainerMetadata, ObjectId, ObjectMetadata};
 use crate::guest::Guest;
 use objects::Object;
 use values::{Incoming, Outgoing};

@@ -31,10 +31,15 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
         .keys()
         .map(|key| resolve.name_world_key(key))
         .collect();
+    exports
+        .iter()
+        .try_for_each(|export| imports::check_export(export))?;
     let served = |name: &str| {
         let found = exports.iter().find(|export| {
             let (interface, version) = export.split_once('@').unwrap_or((export, ""));
-            interface == name && imports::same_track(hook_version(name), version)
+            interface == name
+                && imports::called_version(name)
+                    .is_some_and(|called| imports::same_track(called, version))
         });
         found.cloned()
     };
@@ -55,15 +60,6 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
         return Err(ComponentError::NoExports);
     }
     Ok(interface)
-}
-
-/// The version of an interface that the host calls.
-fn hook_version(name: &str) -> &'static str {
-    if name.starts_with("wasi:") {
-        "0.2.12"
-    } else {
-        "0.1.0"
-    }
 }
 
 fn header(bytes: &[u8]) -> Result<(), ComponentError> {

@@ -258,6 +258,7 @@ pub(super) fn component_problem(error: ComponentError) -> Box<Problem> {
         ComponentError::Invalid { .. } => &types::INVALID_COMPONENT,
         ComponentError::TooLarge { .. } => &types::COMPONENT_TOO_LARGE,
         ComponentError::UnknownImport { .. } => &types::UNKNOWN_IMPORT,
+        ComponentError::OtherVersion { .. } => &types::OTHER_VERSION,
         ComponentError::NoExports => &types::NO_EXPORTS,
         ComponentError::Resource { .. } => &types::RESOURCE,
         ComponentError::Unsupported { .. } => &types::UNSUPPORTED_COMPONENT,
@@ -268,6 +269,9 @@ pub(super) fn component_problem(error: ComponentError) -> Box<Problem> {
     match error {
         ComponentError::UnknownImport { name, nearest } => {
             problem.with("import", name).with("nearest", nearest)
+        }
+        ComponentError::OtherVersion { name, versions, .. } => {
+            problem.with("interface", name).with("versions", versions)
         }
         ComponentError::Truncated { offset } | ComponentError::Invalid { offset, .. } => {
             problem.with("offset", offset)
