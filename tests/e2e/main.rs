@@ -42,3 +42,4 @@ mod development;
 mod observing;
 mod slow_client;
 mod state_api;
+mod uploads;

@@ -173,7 +173,7 @@ pub struct GrantsSection {
     /// Environment variables that guests see.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// Values of `wasi:config`; the interface is there only if this table is.
+    /// Values of `wasi:config` and of Spin's variables; these interfaces are there only if this table is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<BTreeMap<String, String>>,
     /// Who may be reached by outgoing HTTP: texts such as `"https://api.example.com"` or `"*.example.com:8443"`, or tables.

@@ -49,7 +49,7 @@ impl Guest for Component {
 }
 
 impl methods::Guest for Component {
-    fn try_to_write() -> Vec<String> {
+    async fn try_to_write() -> Vec<String> {
         let set = store::open("default").and_then(|bucket| bucket.set("k", b"v"));
         let created = blobstore::create_container("c").map(drop);
         vec![format!("{set:?}"), format!("{created:?}")]
