@@ -221,7 +221,7 @@ async fn list_after(
     let after = cursor.map(|key| format!("{prefix}{key}"));
     let page = page(&mut reach, &prefix, after).await?;
     let keys = names(&page, &prefix);
-    let cursor = page.cursor.and(keys.last().cloned());
+    let cursor = page.cursor.and_then(|_| keys.last().cloned());
     Ok(draft2::store::KeyResponse { keys, cursor })
 }
 

@@ -37,43 +37,12 @@ pub(super) fn routes() -> Vec<Route> {
             list,
             Doc::new("listArtifacts", "Every component").json(200, "Digests and sizes"),
         ),
-        route(
-            Method::PUT,
-            ONE,
-            put,
-            Doc::new(
-                "putArtifact",
-                "Uploads a component under its SHA-256, whole or piece by piece",
-            )
-            .header(
-                "content-range",
-                "bytes FIRST-LAST/TOTAL: which piece this is; all of it unless said",
-            )
-            .header(
-                "prefer",
-                "respond-async: answer at once, whatever is still to be compiled",
-            )
-            .body("application/wasm")
-            .json(200, "It was there already")
-            .json(201, "It is complete, checked and compiled")
-            .json(
-                202,
-                "The piece was kept, continue at Upload-Offset; or all of it was kept and is being compiled, then Location says how far it is",
-            ),
-        ),
+        route(Method::PUT, ONE, put, put_doc()),
         route(
             Method::GET,
             "/v1/artifacts/{digest}/status",
             status,
-            Doc::new(
-                "getArtifactStatus",
-                "Whether a component is ready, still being compiled, or was refused",
-            )
-            .query(
-                "wait",
-                "Answer when it is no longer compiling, after so many seconds at the latest; at most 60",
-            )
-            .json(200, "Its state: compiling, ready or failed, then with the problem"),
+            status_doc(),
         ),
         route(
             Method::HEAD,
@@ -111,6 +80,43 @@ pub(super) fn routes() -> Vec<Route> {
             .gives(204, "It is gone", None),
         ),
     ]
+}
+
+fn put_doc() -> Doc {
+    Doc::new(
+        "putArtifact",
+        "Uploads a component under its SHA-256, whole or piece by piece",
+    )
+    .header(
+        "content-range",
+        "bytes FIRST-LAST/TOTAL: which piece this is; all of it unless said",
+    )
+    .header(
+        "prefer",
+        "respond-async: answer at once, whatever is still to be compiled",
+    )
+    .body("application/wasm")
+    .json(200, "It was there already")
+    .json(201, "It is complete, checked and compiled")
+    .json(
+        202,
+        "A piece was kept: continue at Upload-Offset; or all is being compiled: ask Location",
+    )
+}
+
+fn status_doc() -> Doc {
+    Doc::new(
+        "getArtifactStatus",
+        "Whether a component is ready, still being compiled, or was refused",
+    )
+    .query(
+        "wait",
+        "Answer when it is no longer compiling, after so many seconds at the latest; at most 60",
+    )
+    .json(
+        200,
+        "Its state: compiling, ready or failed, then with the problem",
+    )
 }
 
 fn digest(text: &str) -> Answer<Digest> {
