@@ -14,8 +14,11 @@ mod state;
 use std::future::Future;
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentNamedList, GuestTaskId, Lift, Linker, LinkerInstance, Lower};
+use wasmtime::component::{
+    ComponentNamedList, GuestTaskId, Lift, Linker, LinkerInstance, Lower, Resource,
+};
 use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::bindings::LinkOptions;
 
 use crate::Host;
@@ -123,6 +126,16 @@ macro_rules! waiting {
 use waiting;
 
 type Linked<'a> = LinkerInstance<'a, Guest>;
+
+/// What becomes of a resource of ours when the guest drops its last handle.
+fn forget<T: Send + 'static>(
+    mut store: StoreContextMut<'_, Guest>,
+    handle: u32,
+) -> wasmtime::Result<()> {
+    let table = store.data_mut().ctx().table;
+    table.delete(Resource::<T>::new_own(handle))?;
+    Ok(())
+}
 
 fn define<P, R, F>(instance: &mut Linked<'_>, name: &str, body: F) -> wasmtime::Result<()>
 where

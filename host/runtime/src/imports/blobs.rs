@@ -15,11 +15,10 @@ pub(crate) mod values;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiView;
 
-use super::{Reach, state, waiting};
+use super::{Reach, forget, state, waiting};
 use crate::bindings::granary::grain::state::StateError;
 use crate::bindings::wasi::blobstore::types::{ContainerMetadata, ObjectId, ObjectMetadata};
 use crate::guest::Guest;
@@ -94,18 +93,6 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(container, "[method]container.clear", clear, (this: Resource<Container>))?;
     waiting!(container, "[method]stream-object-names.read-stream-object-names", next, (this: Resource<Names>, len: u64))?;
     waiting!(container, "[method]stream-object-names.skip-stream-object-names", skip, (this: Resource<Names>, num: u64))
-}
-
-fn forget<T: Send + 'static>(
-    mut store: StoreContextMut<'_, Guest>,
-    handle: u32,
-) -> wasmtime::Result<()> {
-    store
-        .data_mut()
-        .ctx()
-        .table
-        .delete(Resource::<T>::new_own(handle))?;
-    Ok(())
 }
 
 async fn create(mut reach: impl Reach, name: String) -> Result<Resource<Container>, String> {

@@ -6,11 +6,10 @@
 
 use granary_core::kind::Mode;
 use sha2::{Digest, Sha256};
-use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiView;
 
-use super::{Linked, Reach, state, waiting};
+use super::{Linked, Reach, forget, state, waiting};
 use crate::bindings::fermyon::spin::key_value as spin;
 use crate::bindings::granary::grain::state::{Page, StateError};
 use crate::bindings::wasi::keyvalue0_2_0_draft as draft;
@@ -107,15 +106,6 @@ fn buckets<E: Told>(store: &mut Linked<'_>, name: &'static str) -> wasmtime::Res
 fn batch_writes<E: Told>(batch: &mut Linked<'_>) -> wasmtime::Result<()> {
     waiting!(batch, "set-many", set_many::<E>, (bucket: Resource<Bucket>, entries: Vec<(String, Vec<u8>)>))?;
     waiting!(batch, "delete-many", delete_many::<E>, (bucket: Resource<Bucket>, keys: Vec<String>))
-}
-
-fn forget<T: Send + 'static>(
-    mut store: StoreContextMut<'_, Guest>,
-    handle: u32,
-) -> wasmtime::Result<()> {
-    let table = store.data_mut().ctx().table;
-    table.delete(Resource::<T>::new_own(handle))?;
-    Ok(())
 }
 
 async fn open<E: Told>(mut reach: impl Reach, name: String) -> Result<Resource<Bucket>, E> {

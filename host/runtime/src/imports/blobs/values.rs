@@ -13,10 +13,9 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
-use super::forget;
 use super::objects::Object;
 use crate::guest::Guest;
-use crate::imports::{Linked, Reach, waiting};
+use crate::imports::{Linked, Reach, forget, waiting};
 
 /// How much a guest may write at once.
 const WRITE_BYTES_MAX: usize = 64 << 10;
