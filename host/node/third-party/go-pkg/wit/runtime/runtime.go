@@ -50,6 +50,11 @@ func MakeHandle(value int32) *Handle {
 }
 
 func Allocate(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {
+	settle()
+	return allocatePinned(pinner, size, align)
+}
+
+func allocatePinned(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {
 	pointer := allocateRaw(size, align)
 	pinner.Pin(pointer)
 	return pointer
@@ -102,7 +107,7 @@ func offset(ptr, align uintptr) uintptr {
 var pinner = runtime.Pinner{}
 
 func Unpin() {
-	pinner.Unpin()
+	settle()
 }
 
 //nolint:unused
@@ -128,7 +133,7 @@ func cabiRealloc(oldPointer unsafe.Pointer, oldSize, align, newSize uintptr) uns
 		// See https://github.com/bytecodealliance/wasmtime/pull/13563
 		// for more details.
 		adapterMonotonicClockSetPaused(true)
-		pointer := Allocate(&pinner, newSize, align)
+		pointer := allocatePinned(&pinner, newSize, align)
 		adapterMonotonicClockSetPaused(false)
 		return pointer
 	} else {
