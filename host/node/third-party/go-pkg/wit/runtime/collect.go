@@ -17,8 +17,8 @@ import (
 const (
 	// A collection is worth its time when so much has been allocated since the last one, or as much as had survived it.
 	collectBytesMin = 4 << 20
-	// A turn that never comes to such a place is collected by the runtime itself before it has this much and twice what is alive.
-	ownBytesMin = 40 << 20
+	// A turn that never comes to such a place is collected by the runtime itself when it has this much more than half again what was alive.
+	ownBytesMin = 24 << 20
 )
 
 var (
@@ -47,5 +47,5 @@ func settle() {
 	metrics.Read(allocated)
 	alive := live[0].Value.Uint64()
 	due = allocated[0].Value.Uint64() + max(collectBytesMin, alive)
-	debug.SetMemoryLimit(int64(min(ownBytesMin+2*alive, math.MaxInt64)))
+	debug.SetMemoryLimit(int64(min(ownBytesMin+alive+alive/2, math.MaxInt64)))
 }
