@@ -56,4 +56,6 @@ func AnEnum(value Color) Color { return value }
 
 func SomeFlags(value Rights) Rights { return value }
 
-func Outcomes(value []witTypes.Result[uint32, string]) []witTypes.Result[uint32, string] { return value }
+func Outcomes(value []witTypes.Result[uint32, string]) []witTypes.Result[uint32, string] {
+	return value
+}
