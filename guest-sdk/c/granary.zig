@@ -5,7 +5,7 @@
 //! ```zig
 //! const granary = @import("granary");
 //!
-//! /// An overflow, an `unreachable` or a `@panic` ends the turn: it leaves no trace, and the caller is told the words.
+//! /// A `@panic` ends the turn: it leaves no trace, and the caller is told the words.
 //! pub const panic = granary.panic;
 //!
 //! export fn exports_demo_counter_counter_get() u64 {
