@@ -50,7 +50,7 @@ func MakeHandle(value int32) *Handle {
 }
 
 func Allocate(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {
-	settle()
+	release()
 	return allocatePinned(pinner, size, align)
 }
 
@@ -107,7 +107,7 @@ func offset(ptr, align uintptr) uintptr {
 var pinner = runtime.Pinner{}
 
 func Unpin() {
-	settle()
+	pinner.Unpin()
 }
 
 //nolint:unused
@@ -132,9 +132,11 @@ func cabiRealloc(oldPointer unsafe.Pointer, oldSize, align, newSize uintptr) uns
 		//
 		// See https://github.com/bytecodealliance/wasmtime/pull/13563
 		// for more details.
+		procPin()
 		adapterMonotonicClockSetPaused(true)
 		pointer := allocatePinned(&pinner, newSize, align)
 		adapterMonotonicClockSetPaused(false)
+		procUnpin()
 		return pointer
 	} else {
 		alignedSize := newSize + offset(newSize, align)
