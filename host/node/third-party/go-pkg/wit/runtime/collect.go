@@ -42,7 +42,23 @@ func procPin() int
 //go:linkname procUnpin runtime.procUnpin
 func procUnpin()
 
-// release lets the collector have what the host has put into memory for earlier calls: all of it has been read by now.
+// The runtime looks whether a collection is due when a piece of this size is taken.
+const largeBytes = 64 << 10
+
+var (
+	// How much the host has asked for since the last look.
+	taken uintptr
+	large []byte
+)
+
+// release lets the collector have what the host has put into memory for earlier calls: all of it has been read by now. It also makes up
+// for the collections that did not begin while the host asked: a program that takes little itself would never begin one.
 func release() {
 	pinner.Unpin()
+	if taken < 16*largeBytes {
+		return
+	}
+	taken = 0
+	large = make([]byte, largeBytes)
+	large = nil
 }

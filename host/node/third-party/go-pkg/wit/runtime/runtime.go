@@ -107,7 +107,7 @@ func offset(ptr, align uintptr) uintptr {
 var pinner = runtime.Pinner{}
 
 func Unpin() {
-	pinner.Unpin()
+	release()
 }
 
 //nolint:unused
@@ -132,6 +132,7 @@ func cabiRealloc(oldPointer unsafe.Pointer, oldSize, align, newSize uintptr) uns
 		//
 		// See https://github.com/bytecodealliance/wasmtime/pull/13563
 		// for more details.
+		taken += newSize
 		procPin()
 		adapterMonotonicClockSetPaused(true)
 		pointer := allocatePinned(&pinner, newSize, align)
