@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Node, client, guests};
+use crate::harness::{Node, client, guests, until};
 
 /// A component that exports one function.
 const GOOD: &str = r#"(component
@@ -128,15 +128,16 @@ async fn a_client_that_vanishes_in_the_middle_of_an_upload_leaves_nothing_half_d
         .write_all(&component[..component.len() / 3])
         .await
         .unwrap();
+    let path = format!("/v1/artifacts/{digest}");
+    let offset = || async {
+        let head = node.client().request(Method::HEAD, &path);
+        let head = node.client().send(head).await;
+        assert_eq!(head.status, 404);
+        head.headers.get("upload-offset").cloned()
+    };
+    // The node must have met the first client before it meets the second one: the later of two uploads counts.
+    until("the upload has begun", offset).await;
     drop(socket);
-    let head = node
-        .client()
-        .send(
-            node.client()
-                .request(Method::HEAD, &format!("/v1/artifacts/{digest}")),
-        )
-        .await;
-    assert_eq!(head.status, 404);
     node.deploy("greeter").await.ok();
 }
 
