@@ -127,3 +127,13 @@ class Journey(exports.Journey):
 
     def baggage(self, name: str):
         return context.baggage(name)
+
+    def onward(self, path: str) -> str:
+        first, _, rest = path.partition(" ")
+        if "/" in first:
+            try:
+                return calls.grain(*first.split("/", 1)).call("onward", rest, returns=str)
+            except CallError as error:
+                raise Err(str(error)) from None
+        me, caller, waiting = self.who()
+        return f"{me} {caller or ''} {waiting} {self.time_left()} {context.baggage('trip') or ''}"

@@ -71,15 +71,17 @@ export const trouble = grain({
   has: (key: string): boolean => state.getBytes(key) !== undefined,
 });
 
+function ask(kind: string, key: string, method: string, text: string): string {
+  try {
+    return calls.grain(kind, key).call<string>(method, [text]);
+  } catch (error) {
+    if (error instanceof CallError) throw new Err(error.message);
+    throw error;
+  }
+}
+
 export const journey = grain({
-  call(kind: string, key: string, text: string): string {
-    try {
-      return calls.grain(kind, key).call<string>("text", [text]);
-    } catch (error) {
-      if (error instanceof CallError) throw new Err(error.message);
-      throw error;
-    }
-  },
+  call: (kind: string, key: string, text: string): string => ask(kind, key, "text", text),
 
   who(): [string, string | null, number] {
     const [self, caller] = [context.selfId(), context.caller()];
@@ -89,4 +91,14 @@ export const journey = grain({
   timeLeft: (): number => Math.floor(context.millisecondsLeft()),
 
   baggage: (name: string): string | null => context.baggage(name) ?? null,
+
+  onward(path: string): string {
+    const [first, ...rest] = path.split(" ");
+    const [kind, key] = first.split("/");
+    if (key !== undefined) return ask(kind, key, "onward", rest.join(" "));
+    const [self, caller] = [context.selfId(), context.caller()];
+    const waiting = context.callChain().length;
+    const left = Math.floor(context.millisecondsLeft());
+    return `${self.kind}/${self.key} ${caller ? `${caller.kind}/${caller.key}` : ""} ${waiting} ${left} ${context.baggage("trip") ?? ""}`;
+  },
 });
