@@ -15,11 +15,16 @@ export class Misfit extends TypeError {
 export function describe(value, depth = 3) {
   if (value === null) return "null";
   if (typeof value === "string") return "text";
-  if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
+  if (typeof value === "number") return sortOf(value);
   if (typeof value !== "object") return typeof value;
   if (depth === 0) return "…";
   if (Array.isArray(value)) return value.length === 0 ? "[]" : `[${describe(value[0], depth - 1)}]`;
   return `{${Object.entries(value).map(([name, part]) => `${name}: ${describe(part, depth - 1)}`).join(", ")}}`;
+}
+
+function sortOf(value) {
+  if (!Number.isInteger(value)) return "number";
+  return Number.isSafeInteger(value) ? "integer" : "integer beyond 2^53";
 }
 
 const shape = (words, check) => ({

@@ -40,7 +40,7 @@ test("a stored value that does not fit is a typed error with both versions, and 
 test("an integer beyond 2^53 is a typed error and not a rounded number", () => {
   const host = new Host();
   host.state.set("count", "18446744073709551615");
-  assert.throws(() => count.get(), StateTypeError);
+  assert.throws(() => count.get(), (error) => error instanceof StateTypeError && error.found === "integer beyond 2^53");
 });
 
 test("a value that does not fit its shape is not written", () => {
