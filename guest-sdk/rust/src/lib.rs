@@ -138,5 +138,13 @@ pub mod context;
 
 pub mod hooks;
 
+#[expect(
+    unsafe_code,
+    reason = "values cross the border of a component as addresses"
+)]
+pub mod wit;
+
+pub use granary_sdk_macros::{Flags, Record, Variant, interface};
+
 #[expect(missing_docs, reason = "generated")]
 pub mod bindings;
