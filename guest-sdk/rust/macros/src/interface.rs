@@ -1,7 +1,7 @@
 //! The attribute: the functions of an `impl` block become an interface, and its exports.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -310,9 +310,10 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
     let export = format_ident!("__granary_export_{}", name.replace('-', "_"));
     let type_section = format!("component-type:granary:{id}");
     let docs_section = format!("granary-docs:{name}");
+    let elsewhere =
+        format!("write `granary_sdk::grain!({grain})` in the module of its `#[interface]`");
     let mismatch =
         format!("`#[interface]` is on `{grain}` here: write `granary_sdk::grain!({grain})`");
-    let check = quote_spanned!(grain.span()=> glue::check(&<#grain as wit::Described>::INTERFACE));
     quote! {
         const _: () = {
             use ::granary_sdk::wit::{self, glue};
@@ -332,13 +333,11 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
                     { glue::comments_len(&<#grain as wit::Described>::INTERFACE) },
                 >(&<#grain as wit::Described>::INTERFACE);
             }
-
-            const _: () = #check;
         };
 
         #[doc(hidden)]
         macro_rules! #export {
-            (#grain $(with_types_in $module:path)?) => {
+            (#grain) => {
                 #[cfg(target_arch = "wasm32")]
                 #[allow(improper_ctypes, improper_ctypes_definitions, reason = "`()` stands for no value")]
                 const _: () = {
@@ -357,7 +356,8 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
                     #(#exports)*
                 };
             };
-            ($other:ident $($rest:tt)*) => { compile_error!(#mismatch); };
+            (#grain $($rest:tt)*) => { compile_error!(#elsewhere); };
+            ($($other:tt)*) => { compile_error!(#mismatch); };
         }
         #[doc(hidden)]
         #[allow(unused_imports, reason = "an interface may be described without being exported, in a test")]
@@ -376,8 +376,8 @@ fn describe(function: &Function) -> TokenStream {
     } = function;
     let params = params
         .iter()
-        .map(|(name, ty)| quote_spanned!(ty.span()=> (#name, <#ty as glue::WitType>::TYPE)));
-    let result = quote_spanned!(answer.span()=> <#answer as glue::Payload>::PAYLOAD);
+        .map(|(name, ty)| quote!((#name, <#ty as glue::WitType>::TYPE)));
+    let result = quote!(<#answer as glue::Payload>::PAYLOAD);
     quote! {
         wit::Function {
             name: #name,

@@ -1,7 +1,7 @@
 //! The derives: a struct or an enum becomes a named type of WIT.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Data, DataEnum, DeriveInput, Error, Field, Fields, FieldsNamed, Result, Type};
 
@@ -259,7 +259,7 @@ fn check_part(input: &DeriveInput, ty: &Type, errors: &mut Option<Error>) {
 
 /// `<T as WitType>`, so that an error of the compiler points at the type.
 fn of(ty: &Type) -> TokenStream {
-    quote_spanned!(ty.span()=> <#ty as glue::WitType>)
+    quote!(<#ty as glue::WitType>)
 }
 
 fn item(name: &str, attributes: &[syn::Attribute], payload: Option<&Type>) -> TokenStream {

@@ -145,6 +145,7 @@ impl<const N: usize> Instance<N> {
     }
 
     /// Declares a type with all that it is made of.
+    #[track_caller]
     const fn define(&mut self, ty: Option<&'static Type>) -> Reference {
         let Some(ty) = ty else {
             return Reference::Nothing;
@@ -177,6 +178,7 @@ impl<const N: usize> Instance<N> {
         }
     }
 
+    #[track_caller]
     const fn wrapper(&mut self, opcode: u8, of: &'static Type) -> Reference {
         let of = self.define(Some(of));
         let index = self.declare(opcode);
@@ -184,6 +186,7 @@ impl<const N: usize> Instance<N> {
         Reference::Index(index)
     }
 
+    #[track_caller]
     const fn tuple(&mut self, parts: &[&'static Type]) -> Reference {
         let mut references = [Reference::Nothing; 16];
         let mut at = 0;
@@ -202,6 +205,7 @@ impl<const N: usize> Instance<N> {
     }
 
     /// A type with a name is declared once, and exported under its name.
+    #[track_caller]
     const fn named(&mut self, named: &'static Named) -> Reference {
         let mut at = 0;
         while at < self.named {
@@ -279,6 +283,7 @@ impl<const N: usize> Instance<N> {
         self.types
     }
 
+    #[track_caller]
     const fn function(&mut self, function: &Function) {
         let mut references = [Reference::Nothing; 16];
         let mut at = 0;
@@ -306,6 +311,7 @@ impl<const N: usize> Instance<N> {
     }
 
     /// Types and functions of an interface share one space of names.
+    #[track_caller]
     const fn no_function_is_called_like_a_type(&self, functions: &[Function]) {
         let mut at = 0;
         while at < functions.len() * self.named {
@@ -326,6 +332,7 @@ impl<const N: usize> Instance<N> {
     }
 }
 
+#[track_caller]
 const fn write<const N: usize>(interface: &Interface) -> Writer<N> {
     let mut out = Writer::<N>::new();
     out.raw(b"\0asm\x0d\x00\x01\x00");
@@ -380,18 +387,15 @@ const fn write<const N: usize>(interface: &Interface) -> Writer<N> {
 const WORLD: &str = "grain-";
 
 /// The length of [`component_type`].
+#[track_caller]
 pub const fn component_type_len(interface: &Interface) -> usize {
     write::<0>(interface).len
 }
 
 /// The component type of a world that exports the interface.
+#[track_caller]
 pub const fn component_type<const N: usize>(interface: &Interface) -> [u8; N] {
     write::<N>(interface).bytes
-}
-
-/// Fails to compile if the interface cannot be written.
-pub const fn check(interface: &Interface) {
-    component_type_len(interface);
 }
 
 pub(super) const fn equal(a: &str, b: &str) -> bool {
@@ -411,6 +415,7 @@ pub(super) const fn equal(a: &str, b: &str) -> bool {
 
 /// The compiler's error has this text.
 #[expect(clippy::panic, reason = "while compiling")]
+#[track_caller]
 const fn refuse(words: &[&str]) -> ! {
     let mut message = Writer::<MESSAGE_MAX>::new();
     let mut at = 0;

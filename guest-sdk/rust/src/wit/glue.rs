@@ -11,7 +11,7 @@ pub use super::layout::{Flat, flat, layout, number_bytes, offset};
 pub use super::values::{Payload, WitType};
 
 pub use super::comments::{comments, comments_len};
-pub use super::encode::{check, component_type, component_type_len};
+pub use super::encode::{component_type, component_type_len};
 
 /// The core type of a kind.
 #[derive(Debug)]

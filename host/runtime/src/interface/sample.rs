@@ -7,8 +7,16 @@ use super::Interface;
 
 /// A component of the world `grain` in this WIT, which may use the package `granary:grain`.
 pub(crate) fn component(wit: &str) -> Vec<u8> {
+    component_with_sections(wit, &[])
+}
+
+/// The same, made from a core module with these custom sections.
+pub(crate) fn component_with_sections(wit: &str, sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let (resolve, world) = resolve(wit);
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    for (name, payload) in sections {
+        super::docs::append(&mut module, name, payload);
+    }
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
         .module(&module)
