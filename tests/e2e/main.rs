@@ -19,6 +19,8 @@ mod crash;
 
 mod types;
 
+mod code_first;
+
 mod bad_json;
 mod bad_manifest;
 mod bad_path;

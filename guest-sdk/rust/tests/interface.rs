@@ -4,8 +4,8 @@
 
 use granary_sdk::wit::glue::{self, there_and_back};
 use granary_sdk::wit::{Described, Type, WitType};
-use other::ShoppingList;
 use granary_sdk::{Flags, Record, Variant, interface};
+use other::ShoppingList;
 use wit_component::WitPrinter;
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::decoding::decode_world;
@@ -165,8 +165,7 @@ fn core_signatures_are_those_of_wit_component() {
     };
     let functions = &resolve.interfaces[*id].functions;
     for function in Torture::INTERFACE.functions {
-        let expected =
-            resolve.wasm_signature(AbiVariant::GuestExport, &functions[function.name]);
+        let expected = resolve.wasm_signature(AbiVariant::GuestExport, &functions[function.name]);
         let expected: Vec<u8> = expected.params.iter().map(core_kind).collect();
         let flats = function.params.iter().map(|(_, ty)| glue::flat(Some(ty)));
         let kinds: Vec<u8> = flats
@@ -210,7 +209,12 @@ fn layouts_are_those_of_wit_component() {
         let id = wit_parser::Type::Id(id);
         let layout = glue::layout(ty);
         assert_eq!(layout.size, sizes.size(&id).size_wasm64(), "{}", named.name);
-        assert_eq!(layout.align, sizes.align(&id).align_wasm64(), "{}", named.name);
+        assert_eq!(
+            layout.align,
+            sizes.align(&id).align_wasm64(),
+            "{}",
+            named.name
+        );
     }
 }
 
@@ -247,7 +251,16 @@ fn values_come_back_as_they_went() {
         look_around: true,
     };
     assert_eq!(there_and_back(rights), rights);
-    let numbers = (i8::MIN, i16::MIN, i32::MIN, i64::MIN, true, 'ß', 0.5_f32, 0.25_f64);
+    let numbers = (
+        i8::MIN,
+        i16::MIN,
+        i32::MIN,
+        i64::MIN,
+        true,
+        'ß',
+        0.5_f32,
+        0.25_f64,
+    );
     assert_eq!(there_and_back(numbers), numbers);
     for nested in [None, Some(None), Some(Some(3_u32))] {
         assert_eq!(there_and_back(nested), nested);

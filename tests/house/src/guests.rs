@@ -4,13 +4,13 @@ use std::process::Command;
 
 use crate::tree::root;
 
-/// The SDK is a library for guests, and its unit tests and examples run on the host.
+/// The SDK is a library for guests and a crate of macros, and their unit tests and examples run on the host.
 #[test]
 fn the_sdk_passes_its_own_tests() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(root().join("guest-sdk/rust"))
-        .args(["test", "--quiet", "--locked"])
+        .args(["test", "--workspace", "--quiet", "--locked"])
         // Its own target directory: the one of this run may be locked by whoever runs it.
         .env("CARGO_TARGET_DIR", root().join("guest-sdk/rust/target"))
         .output()

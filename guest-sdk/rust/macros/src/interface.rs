@@ -1,10 +1,9 @@
 //! The attribute: the functions of an `impl` block become an interface, and its exports.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
 use syn::{
     Error, Expr, ExprLit, FnArg, ImplItem, ImplItemFn, ItemImpl, Lit, MetaNameValue, Pat, Result,
     ReturnType, Token, Type,
@@ -58,7 +57,7 @@ pub(crate) fn expand(options: TokenStream, block: TokenStream) -> TokenStream {
     }
 }
 
-fn derive(options: TokenStream, block: &ItemImpl) -> Result<TokenStream> {
+pub(crate) fn derive(options: TokenStream, block: &ItemImpl) -> Result<TokenStream> {
     let mut errors = None;
     let grain = or_add(&mut errors, grain(block));
     let options = match &grain {
@@ -78,14 +77,14 @@ fn derive(options: TokenStream, block: &ItemImpl) -> Result<TokenStream> {
 /// The type that the functions belong to.
 fn grain(block: &ItemImpl) -> Result<Ident> {
     if let Some((_, of, _)) = &block.trait_ {
-        return Err(Error::new(
-            of.span(),
+        return Err(Error::new_spanned(
+            &of,
             "`#[interface]` is for functions without a trait. An interface that is written in WIT needs `grain!` alone",
         ));
     }
-    if !block.generics.params.is_empty() || block.generics.where_clause.is_some() {
-        return Err(Error::new(
-            block.generics.span(),
+    if !block.generics.params.is_empty() {
+        return Err(Error::new_spanned(
+            &block.generics,
             "a grain's type has no parameters",
         ));
     }
@@ -94,8 +93,8 @@ fn grain(block: &ItemImpl) -> Result<Ident> {
     {
         return Ok(ident.clone());
     }
-    Err(Error::new(
-        block.self_ty.span(),
+    Err(Error::new_spanned(
+        &block.self_ty,
         "a grain is a struct of this module: `struct List;`",
     ))
 }
@@ -116,20 +115,20 @@ fn parse_options(tokens: TokenStream, grain: &Ident) -> Result<Options> {
             ..
         }) = &pair.value
         else {
-            return Err(Error::new(pair.value.span(), OPTIONS));
+            return Err(Error::new_spanned(&pair.value, OPTIONS));
         };
         let text = value.value();
         if pair.path.is_ident("package") {
-            package = Some(split_package(&text).map_err(|why| Error::new(value.span(), why))?);
+            package = Some(split_package(&text).map_err(|why| Error::new_spanned(&value, why))?);
         } else if pair.path.is_ident("name") && is_kebab(&text) {
             found.name = text;
         } else if pair.path.is_ident("name") {
-            return Err(Error::new(
-                value.span(),
+            return Err(Error::new_spanned(
+                &value,
                 "a name in WIT is of lower-case words with `-` between them: `shopping-list`",
             ));
         } else {
-            return Err(Error::new(pair.path.span(), OPTIONS));
+            return Err(Error::new_spanned(&pair.path, OPTIONS));
         }
     }
     (found.package, found.version) =
@@ -188,8 +187,8 @@ fn functions(block: &ItemImpl, errors: &mut Option<Error>) -> Vec<Function> {
             ImplItem::Const(_) => {}
             other => add(
                 errors,
-                Error::new(
-                    other.span(),
+                Error::new_spanned(
+                    &other,
                     "only functions and constants stand in an interface's block: move this to another `impl`",
                 ),
             ),
@@ -198,10 +197,7 @@ fn functions(block: &ItemImpl, errors: &mut Option<Error>) -> Vec<Function> {
     if functions.is_empty() {
         add(
             errors,
-            Error::new(
-                block.self_ty.span(),
-                "an interface has at least one function",
-            ),
+            Error::new_spanned(&block.self_ty, "an interface has at least one function"),
         );
     }
     functions
@@ -216,8 +212,8 @@ fn read(function: &ImplItemFn, name: String, errors: &mut Option<Error>) -> Func
         match input {
             FnArg::Receiver(receiver) => add(
                 errors,
-                Error::new(
-                    receiver.span(),
+                Error::new_spanned(
+                    &receiver,
                     "a grain's function takes no `self`: what lasts is in `granary_sdk::state`, what the activation remembers is in a `static`",
                 ),
             ),
@@ -233,7 +229,7 @@ fn read(function: &ImplItemFn, name: String, errors: &mut Option<Error>) -> Func
         let why = format!(
             "a function takes at most {PARAMS_MAX} parameters: put them into a struct that derives `granary_sdk::Record`"
         );
-        add(errors, Error::new(signature.inputs.span(), why));
+        add(errors, Error::new_spanned(&signature.inputs, why));
     }
     let answer = match &signature.output {
         ReturnType::Default => syn::parse_quote!(()),
@@ -254,30 +250,29 @@ fn read(function: &ImplItemFn, name: String, errors: &mut Option<Error>) -> Func
 
 fn refuse_modifiers(function: &ImplItemFn, errors: &mut Option<Error>) {
     let signature = &function.sig;
-    let mut say = |span: Span, why: &str| add(errors, Error::new(span, why));
-    if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
-        let span = signature.generics.span();
+    let mut say = |place: &dyn ToTokens, why: &str| add(errors, Error::new_spanned(place, why));
+    if !signature.generics.params.is_empty() {
         say(
-            span,
+            &signature.generics,
             "a function of an interface has no type parameters and no lifetimes: write one function for each type",
         );
     }
     if let Some(modifier) = &signature.unsafety {
         say(
-            modifier.span(),
+            modifier,
             "a caller cannot keep the promises of an `unsafe` function: leave the word out, or move the function to another `impl`",
         );
     }
     if let Some(modifier) = &signature.abi {
         say(
-            modifier.span(),
+            modifier,
             "the component model decides how a function is called: leave `extern` out",
         );
     }
     for attribute in &function.attrs {
         if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
             say(
-                attribute.span(),
+                attribute,
                 "an interface is the same however it is built: move the function to another `impl`",
             );
         }
@@ -289,8 +284,8 @@ fn param_name(pattern: &Pat, names: &mut Names) -> Result<String> {
         Pat::Ident(ident) if ident.by_ref.is_none() && ident.subpat.is_none() => {
             names.take(&ident.ident)
         }
-        other => Err(Error::new(
-            other.span(),
+        other => Err(Error::new_spanned(
+            &other,
             "a parameter of an interface has a name: take it apart in the function",
         )),
     }

@@ -48,3 +48,6 @@ fn derive(
         .unwrap_or_else(|errors| errors.to_compile_error())
         .into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,8 @@ pub(crate) fn kebab(ident: &Ident) -> Result<String> {
     if is_kebab(&name) {
         Ok(name)
     } else {
-        Err(Error::new(
-            ident.span(),
+        Err(Error::new_spanned(
+            &ident,
             format!(
                 "`{ident}` has no name in WIT: names there are of ASCII letters and digits and begin with a letter"
             ),
@@ -76,8 +76,8 @@ impl Names {
     pub(crate) fn take(&mut self, ident: &Ident) -> Result<String> {
         let name = kebab(ident)?;
         if let Some((_, other)) = self.0.iter().find(|(taken, _)| *taken == name) {
-            return Err(Error::new(
-                ident.span(),
+            return Err(Error::new_spanned(
+                &ident,
                 format!("`{ident}` and `{other}` are both `{name}` in WIT; rename one"),
             ));
         }

@@ -1,7 +1,6 @@
 //! Types that can be told from their syntax to have no place in WIT, and what to write instead.
 
 use proc_macro2::Ident;
-use syn::spanned::Spanned;
 use syn::{Error, GenericArgument, PathArguments, PathSegment, Type, TypePath};
 
 use crate::names::add;
@@ -44,7 +43,7 @@ impl<'a> Place<'a> {
 
 /// Adds what is wrong with a type and with the types in it.
 pub(crate) fn check(ty: &Type, place: Place<'_>, errors: &mut Option<Error>) {
-    let mut say = |instead: &str| add(errors, Error::new(ty.span(), instead));
+    let mut say = |instead: &str| add(errors, Error::new_spanned(&ty, instead));
     match ty {
         Type::Path(path) => check_path(path, place, errors),
         Type::Paren(inner) => check(&inner.elem, place, errors),
@@ -112,8 +111,8 @@ fn check_path(path: &TypePath, place: Place<'_>, errors: &mut Option<Error>) {
     {
         add(
             errors,
-            Error::new(
-                path.span(),
+            Error::new_spanned(
+                &path,
                 "a type in WIT cannot hold itself: keep the values in one list, and refer to them by index or key",
             ),
         );
@@ -122,7 +121,7 @@ fn check_path(path: &TypePath, place: Place<'_>, errors: &mut Option<Error>) {
     if path.qself.is_none()
         && let Some(instead) = instead(&last.ident.to_string())
     {
-        add(errors, Error::new(path.span(), instead));
+        add(errors, Error::new_spanned(&path, instead));
         return;
     }
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
@@ -133,8 +132,8 @@ fn check_path(path: &TypePath, place: Place<'_>, errors: &mut Option<Error>) {
             GenericArgument::Type(ty) => check(ty, place.in_arguments_of(last), errors),
             GenericArgument::Lifetime(lifetime) => add(
                 errors,
-                Error::new(
-                    lifetime.span(),
+                Error::new_spanned(
+                    &lifetime,
                     "values arrive and leave whole, nothing is borrowed across the border of a grain: use a type without a lifetime",
                 ),
             ),

@@ -2,7 +2,6 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::spanned::Spanned;
 use syn::{Data, DataEnum, DeriveInput, Error, Field, Fields, FieldsNamed, Result, Type};
 
 use crate::names::{Names, add, docs, kebab, or_add};
@@ -51,8 +50,8 @@ pub(crate) fn record(input: &DeriveInput) -> Result<TokenStream> {
 
 pub(crate) fn variant(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Enum(DataEnum { variants, .. }) = &input.data else {
-        return Err(Error::new(
-            input.ident.span(),
+        return Err(Error::new_spanned(
+            &input.ident,
             "`Variant` is for enums: derive `granary_sdk::Record` on a struct",
         ));
     };
@@ -60,7 +59,7 @@ pub(crate) fn variant(input: &DeriveInput) -> Result<TokenStream> {
     if variants.is_empty() {
         add(
             &mut errors,
-            Error::new(input.ident.span(), "a variant in WIT has at least one case"),
+            Error::new_spanned(&input.ident, "a variant in WIT has at least one case"),
         );
     }
     let mut names = Names::default();
@@ -162,16 +161,16 @@ fn payload(fields: &Fields) -> Result<Option<&Type>> {
     match fields {
         Fields::Unit => Ok(None),
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Ok(Some(&fields.unnamed[0].ty)),
-        Fields::Unnamed(fields) if fields.unnamed.is_empty() => Err(Error::new(
-            fields.span(),
+        Fields::Unnamed(fields) if fields.unnamed.is_empty() => Err(Error::new_spanned(
+            &fields,
             "a case without a payload is written without parentheses",
         )),
-        Fields::Unnamed(fields) => Err(Error::new(
-            fields.span(),
+        Fields::Unnamed(fields) => Err(Error::new_spanned(
+            &fields,
             "a case in WIT carries at most one value: put these into a struct that derives `granary_sdk::Record`, or into one tuple, `Case((A, B))`",
         )),
-        Fields::Named(fields) => Err(Error::new(
-            fields.span(),
+        Fields::Named(fields) => Err(Error::new_spanned(
+            &fields,
             "a case in WIT has no fields of its own: put them into a struct that derives `granary_sdk::Record`, and carry that, `Case(Struct)`",
         )),
     }
@@ -182,7 +181,7 @@ pub(crate) fn flags(input: &DeriveInput) -> Result<TokenStream> {
     let mut errors = refuse_generics(input);
     if FLAGS_MAX < fields.named.len() {
         let why = format!("WIT has at most {FLAGS_MAX} flags in one type: make two of it");
-        add(&mut errors, Error::new(input.ident.span(), why));
+        add(&mut errors, Error::new_spanned(&input.ident, why));
     }
     let mut names = Names::default();
     let (mut items, mut reads, mut writes) = (Vec::new(), Vec::new(), Vec::new());
@@ -190,7 +189,7 @@ pub(crate) fn flags(input: &DeriveInput) -> Result<TokenStream> {
         let ident = field_ident(field);
         if !matches!(&field.ty, Type::Path(path) if path.path.is_ident("bool")) {
             let why = "flags are bools: for other fields derive `granary_sdk::Record`";
-            add(&mut errors, Error::new(field.ty.span(), why));
+            add(&mut errors, Error::new_spanned(&field.ty, why));
         }
         let Some(name) = or_add(&mut errors, names.take(ident)) else {
             continue;
@@ -220,8 +219,8 @@ pub(crate) fn flags(input: &DeriveInput) -> Result<TokenStream> {
 
 fn named_fields<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'a FieldsNamed> {
     let wrong = |instead: &str| {
-        Err(Error::new(
-            input.ident.span(),
+        Err(Error::new_spanned(
+            &input.ident,
             format!("`{derive}` {instead}"),
         ))
     };
@@ -248,8 +247,8 @@ fn field_ident(field: &Field) -> &Ident {
 
 fn refuse_generics(input: &DeriveInput) -> Option<Error> {
     let why = "types of an interface are concrete: write one type for each use, without parameters and lifetimes";
-    let is_generic = !input.generics.params.is_empty() || input.generics.where_clause.is_some();
-    is_generic.then(|| Error::new(input.generics.span(), why))
+    let is_generic = !input.generics.params.is_empty();
+    is_generic.then(|| Error::new_spanned(&input.generics, why))
 }
 
 /// What syntax tells about a field's or a case's type.

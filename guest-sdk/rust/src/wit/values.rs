@@ -14,6 +14,7 @@ use super::layout::{flat, layout, offset};
     message = "`{Self}` has no WIT type, so it cannot stand in a grain's interface",
     label = "not a type of an interface",
     note = "for a type of your own: `#[derive(granary_sdk::Record)]` on a struct, `#[derive(granary_sdk::Variant)]` on an enum, or `#[derive(granary_sdk::Flags)]` on a struct of bools",
+    note = "a type of another crate is converted into one of your own",
     note = "built in: bool, u8 to u64, i8 to i64, f32, f64, char, String, Vec<T>, Option<T>, Result<T, E>, and tuples of up to 16"
 )]
 pub unsafe trait WitType: Sized + 'static {
@@ -80,7 +81,8 @@ pub unsafe trait WitType: Sized + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no WIT type, so it cannot stand in a grain's interface",
     label = "not a type of an interface",
-    note = "for a type of your own: `#[derive(granary_sdk::Record)]` on a struct, `#[derive(granary_sdk::Variant)]` on an enum, or `#[derive(granary_sdk::Flags)]` on a struct of bools"
+    note = "for a type of your own: `#[derive(granary_sdk::Record)]` on a struct, `#[derive(granary_sdk::Variant)]` on an enum, or `#[derive(granary_sdk::Flags)]` on a struct of bools",
+    note = "a type of another crate is converted into one of your own"
 )]
 #[expect(missing_docs, clippy::missing_safety_doc, reason = "as in WitType")]
 pub unsafe trait Payload: Sized + 'static {
