@@ -1,6 +1,9 @@
 //! Interfaces that are written in Rust: the WIT that comes out, its doc comments, and how values pass.
 
-#![expect(missing_docs, unreachable_pub, dead_code, reason = "types for tests")]
+#![expect(missing_docs, unreachable_pub, reason = "types for tests")]
+#![expect(clippy::too_many_arguments, reason = "all types of numbers in one")]
+#![expect(clippy::tabs_in_doc_comments, reason = "a comment may hold one")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 use granary_sdk::wit::glue::{self, there_and_back};
 use granary_sdk::wit::{Described, Type, WitType};

@@ -78,7 +78,7 @@ pub(crate) fn derive(options: TokenStream, block: &ItemImpl) -> Result<TokenStre
 fn grain(block: &ItemImpl) -> Result<Ident> {
     if let Some((_, of, _)) = &block.trait_ {
         return Err(Error::new_spanned(
-            &of,
+            of,
             "`#[interface]` is for functions without a trait. An interface that is written in WIT needs `grain!` alone",
         ));
     }
@@ -119,12 +119,12 @@ fn parse_options(tokens: TokenStream, grain: &Ident) -> Result<Options> {
         };
         let text = value.value();
         if pair.path.is_ident("package") {
-            package = Some(split_package(&text).map_err(|why| Error::new_spanned(&value, why))?);
+            package = Some(split_package(&text).map_err(|why| Error::new_spanned(value, why))?);
         } else if pair.path.is_ident("name") && is_kebab(&text) {
             found.name = text;
         } else if pair.path.is_ident("name") {
             return Err(Error::new_spanned(
-                &value,
+                value,
                 "a name in WIT is of lower-case words with `-` between them: `shopping-list`",
             ));
         } else {
@@ -188,7 +188,7 @@ fn functions(block: &ItemImpl, errors: &mut Option<Error>) -> Vec<Function> {
             other => add(
                 errors,
                 Error::new_spanned(
-                    &other,
+                    other,
                     "only functions and constants stand in an interface's block: move this to another `impl`",
                 ),
             ),
@@ -213,7 +213,7 @@ fn read(function: &ImplItemFn, name: String, errors: &mut Option<Error>) -> Func
             FnArg::Receiver(receiver) => add(
                 errors,
                 Error::new_spanned(
-                    &receiver,
+                    receiver,
                     "a grain's function takes no `self`: what lasts is in `granary_sdk::state`, what the activation remembers is in a `static`",
                 ),
             ),
@@ -285,7 +285,7 @@ fn param_name(pattern: &Pat, names: &mut Names) -> Result<String> {
             names.take(&ident.ident)
         }
         other => Err(Error::new_spanned(
-            &other,
+            other,
             "a parameter of an interface has a name: take it apart in the function",
         )),
     }
@@ -333,16 +333,19 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
         #[doc(hidden)]
         macro_rules! #export {
             (#grain) => {
-                #[cfg(target_arch = "wasm32")]
                 #[allow(improper_ctypes, improper_ctypes_definitions, reason = "`()` stands for no value")]
+                #[allow(dead_code, unused_imports, reason = "on this machine, where tests run, nothing is exported")]
+                #[allow(unsafe_code, reason = "exports are called with addresses")]
                 const _: () = {
                     use ::granary_sdk::wit::{self, glue};
 
+                    #[cfg(target_arch = "wasm32")]
                     #[unsafe(link_section = #type_section)]
                     #[used]
                     static TYPE: [u8; <#grain as wit::Described>::COMPONENT_TYPE.len()] =
                         *<#grain as wit::Described>::COMPONENT_TYPE.first_chunk().expect("it is just as long");
 
+                    #[cfg(target_arch = "wasm32")]
                     #[unsafe(link_section = #docs_section)]
                     #[used]
                     static COMMENTS: [u8; <#grain as wit::Described>::COMMENTS.len()] =
@@ -425,7 +428,7 @@ fn write_sync(
     let after_export = format!("cabi_post_{export}");
     let after = (!is_plain(&function.answer)).then(|| {
         quote! {
-            #[unsafe(export_name = #after_export)]
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #after_export))]
             unsafe extern "C" fn after(slot: Slot) {
                 unsafe { glue::after_answer::<Answer>(glue::CoreValue::slot(slot)) }
             }
@@ -434,7 +437,7 @@ fn write_sync(
     quote! {
         type Slot = <glue::Core<{ glue::answer::<Answer>().kinds[0] }> as glue::CoreType>::Of;
 
-        #[unsafe(export_name = #export)]
+        #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #export))]
         unsafe extern "C" fn call(
             #(#names: <glue::Core<{ PARAMS.kinds[#slots] }> as glue::CoreType>::Of),*
         ) -> Slot {
@@ -471,13 +474,20 @@ fn write_async(
     quote! {
         const GIVEN: glue::Flat = glue::task_answer::<Answer>();
 
+        #[cfg(target_arch = "wasm32")]
         #[link(wasm_import_module = #module)]
         unsafe extern "C" {
             #[link_name = #task_return]
             fn task_return(#(#names: <glue::Core<{ GIVEN.kinds[#slots] }> as glue::CoreType>::Of),*);
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        unsafe extern "C" fn task_return(
+            #(_: <glue::Core<{ GIVEN.kinds[#slots] }> as glue::CoreType>::Of),*
+        ) {
+            unreachable!("only a host calls an async export")
+        }
 
-        #[unsafe(export_name = #export)]
+        #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #export))]
         unsafe extern "C" fn call(
             #(#names: <glue::Core<{ PARAMS.kinds[#slots] }> as glue::CoreType>::Of),*
         ) -> i32 {
@@ -489,7 +499,7 @@ fn write_async(
             }
         }
 
-        #[unsafe(export_name = #callback)]
+        #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #callback))]
         unsafe extern "C" fn callback(event: u32, first: u32, second: u32) -> u32 {
             unsafe { glue::callback(event, first, second) }
         }

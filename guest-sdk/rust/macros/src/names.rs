@@ -12,7 +12,7 @@ pub(crate) fn kebab(ident: &Ident) -> Result<String> {
         Ok(name)
     } else {
         Err(Error::new_spanned(
-            &ident,
+            ident,
             format!(
                 "`{ident}` has no name in WIT: names there are of ASCII letters and digits and begin with a letter"
             ),
@@ -77,7 +77,7 @@ impl Names {
         let name = kebab(ident)?;
         if let Some((_, other)) = self.0.iter().find(|(taken, _)| *taken == name) {
             return Err(Error::new_spanned(
-                &ident,
+                ident,
                 format!("`{ident}` and `{other}` are both `{name}` in WIT; rename one"),
             ));
         }

@@ -43,17 +43,13 @@ impl<'a> Place<'a> {
 
 /// Adds what is wrong with a type and with the types in it.
 pub(crate) fn check(ty: &Type, place: Place<'_>, errors: &mut Option<Error>) {
-    let mut say = |instead: &str| add(errors, Error::new_spanned(&ty, instead));
+    let mut say = |instead: &str| add(errors, Error::new_spanned(ty, instead));
     match ty {
         Type::Path(path) => check_path(path, place, errors),
         Type::Paren(inner) => check(&inner.elem, place, errors),
         Type::Group(inner) => check(&inner.elem, place, errors),
-        Type::Tuple(tuple) if tuple.elems.is_empty() => {
-            if !place.takes_nothing {
-                say(
-                    "`()` is no value in WIT: leave it out, or answer it alone or within a `Result`",
-                );
-            }
+        Type::Tuple(tuple) if tuple.elems.is_empty() && !place.takes_nothing => {
+            say("`()` is no value in WIT: leave it out, or answer it alone or within a `Result`");
         }
         Type::Tuple(tuple) if 16 < tuple.elems.len() => {
             say(
@@ -112,7 +108,7 @@ fn check_path(path: &TypePath, place: Place<'_>, errors: &mut Option<Error>) {
         add(
             errors,
             Error::new_spanned(
-                &path,
+                path,
                 "a type in WIT cannot hold itself: keep the values in one list, and refer to them by index or key",
             ),
         );
@@ -121,7 +117,7 @@ fn check_path(path: &TypePath, place: Place<'_>, errors: &mut Option<Error>) {
     if path.qself.is_none()
         && let Some(instead) = instead(&last.ident.to_string())
     {
-        add(errors, Error::new_spanned(&path, instead));
+        add(errors, Error::new_spanned(path, instead));
         return;
     }
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
@@ -133,7 +129,7 @@ fn check_path(path: &TypePath, place: Place<'_>, errors: &mut Option<Error>) {
             GenericArgument::Lifetime(lifetime) => add(
                 errors,
                 Error::new_spanned(
-                    &lifetime,
+                    lifetime,
                     "values arrive and leave whole, nothing is borrowed across the border of a grain: use a type without a lifetime",
                 ),
             ),

@@ -162,15 +162,15 @@ fn payload(fields: &Fields) -> Result<Option<&Type>> {
         Fields::Unit => Ok(None),
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Ok(Some(&fields.unnamed[0].ty)),
         Fields::Unnamed(fields) if fields.unnamed.is_empty() => Err(Error::new_spanned(
-            &fields,
+            fields,
             "a case without a payload is written without parentheses",
         )),
         Fields::Unnamed(fields) => Err(Error::new_spanned(
-            &fields,
+            fields,
             "a case in WIT carries at most one value: put these into a struct that derives `granary_sdk::Record`, or into one tuple, `Case((A, B))`",
         )),
         Fields::Named(fields) => Err(Error::new_spanned(
-            &fields,
+            fields,
             "a case in WIT has no fields of its own: put them into a struct that derives `granary_sdk::Record`, and carry that, `Case(Struct)`",
         )),
     }

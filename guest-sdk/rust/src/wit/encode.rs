@@ -433,3 +433,74 @@ const fn refuse(words: &[&str]) -> ! {
         Err(_) => panic!("a name in the interface is not unique"),
     }
 }
+
+/// What the compiler says of an interface that cannot be. The functions are constant ones, but may as well run.
+#[cfg(test)]
+mod tests {
+    use super::component_type_len;
+    use crate::wit::{Function, Interface, Item, Kind, Named, Type};
+
+    const fn colors(path: &'static str, items: &'static [Item]) -> Named {
+        Named {
+            name: "color",
+            path,
+            docs: "",
+            kind: Kind::Enum,
+            items,
+        }
+    }
+
+    const RED: Item = Item {
+        name: "red",
+        docs: "",
+        payload: None,
+    };
+
+    fn write(name: &'static str, params: &'static [(&'static str, &'static Type)]) -> usize {
+        let function = Function {
+            name,
+            docs: "",
+            is_async: false,
+            params,
+            result: None,
+        };
+        component_type_len(&Interface {
+            package: "app:list",
+            version: "0.1.0",
+            name: "list",
+            docs: "",
+            functions: Box::leak(Box::new([function])),
+        })
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "two types are called `color` in WIT: a::Color (a.rs:1) and b::Color (b.rs:2); rename one"
+    )]
+    fn two_types_of_one_name_are_refused() {
+        const ONE: Type = Type::Named(&colors("a::Color (a.rs:1)", &[RED]));
+        const OTHER: Type = Type::List(&Type::Named(&colors("b::Color (b.rs:2)", &[RED])));
+        write("mix", &[("first", &ONE), ("second", &OTHER)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "`color` is a function and a type, a::Color (a.rs:1)")]
+    fn a_function_that_is_called_like_a_type_is_refused() {
+        const ONE: Type = Type::Named(&colors("a::Color (a.rs:1)", &[RED]));
+        write("color", &[("first", &ONE)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a type 256 fields, cases or flags")]
+    fn too_many_cases_are_refused() {
+        const ONE: Type = Type::Named(&colors("a::Color (a.rs:1)", &[RED; 257]));
+        write("paint", &[("first", &ONE)]);
+    }
+
+    #[test]
+    fn one_type_may_be_used_twice() {
+        const ONE: Type = Type::Named(&colors("a::Color (a.rs:1)", &[RED]));
+        const LIST: Type = Type::List(&ONE);
+        assert!(write("mix", &[("first", &ONE), ("second", &LIST)]) < 512);
+    }
+}

@@ -49,11 +49,13 @@ const fn shape(ty: &Type) -> Shape {
 /// The part at an index of a product or a sum.
 const fn part(ty: &Type, at: usize) -> Option<&'static Type> {
     match ty {
-        Type::Option(some) if at == 1 => Some(some),
+        Type::Option(some) => [None, Some(*some)][at],
         Type::Result(ok, err) => [*ok, *err][at],
         Type::Tuple(parts) => Some(parts[at]),
         Type::Named(named) => named.items[at].payload,
-        _ => None,
+        Type::Bool | Type::Char | Type::String | Type::List(_) => None,
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::F32 => None,
+        Type::S8 | Type::S16 | Type::S32 | Type::S64 | Type::F64 => None,
     }
 }
 
