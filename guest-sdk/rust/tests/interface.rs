@@ -36,6 +36,19 @@ mod apart {
     pub type Cents = u64;
 }
 
+/// Called like what generated code might use.
+#[derive(Record, Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub params: wit::Params,
+}
+
+mod wit {
+    #[derive(granary_sdk::Flags, Debug, Clone, PartialEq)]
+    pub struct Params {
+        pub glue: bool,
+    }
+}
+
 /// An order.
 #[derive(Record, Debug, Clone, PartialEq)]
 pub struct Order {
@@ -116,6 +129,9 @@ impl Torture {
     }
     fn neither() -> Result<(), ()> {
         Ok(())
+    }
+    fn named_alike(slot: wit::Params) -> Answer {
+        Answer { params: slot }
     }
     async fn slow(r#async: u32) -> u32 {
         r#async

@@ -311,22 +311,20 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
         format!("`#[interface]` is on `{grain}` here: write `granary_sdk::grain!({grain})`");
     quote! {
         const _: () = {
-            use ::granary_sdk::wit::{self, glue};
-
-            impl wit::Described for #grain {
-                const INTERFACE: wit::Interface = wit::Interface {
+            impl ::granary_sdk::wit::Described for #grain {
+                const INTERFACE: ::granary_sdk::wit::Interface = ::granary_sdk::wit::Interface {
                     package: #package,
                     version: #version,
                     name: #name,
                     docs: #docs,
                     functions: &[#(#described),*],
                 };
-                const COMPONENT_TYPE: &'static [u8] = &glue::component_type::<
-                    { glue::component_type_len(&<#grain as wit::Described>::INTERFACE) },
-                >(&<#grain as wit::Described>::INTERFACE);
-                const COMMENTS: &'static [u8] = &glue::comments::<
-                    { glue::comments_len(&<#grain as wit::Described>::INTERFACE) },
-                >(&<#grain as wit::Described>::INTERFACE);
+                const COMPONENT_TYPE: &'static [u8] = &::granary_sdk::wit::glue::component_type::<
+                    { ::granary_sdk::wit::glue::component_type_len(&<#grain as ::granary_sdk::wit::Described>::INTERFACE) },
+                >(&<#grain as ::granary_sdk::wit::Described>::INTERFACE);
+                const COMMENTS: &'static [u8] = &::granary_sdk::wit::glue::comments::<
+                    { ::granary_sdk::wit::glue::comments_len(&<#grain as ::granary_sdk::wit::Described>::INTERFACE) },
+                >(&<#grain as ::granary_sdk::wit::Described>::INTERFACE);
             }
         };
 
@@ -337,19 +335,17 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
                 #[allow(dead_code, unused_imports, reason = "on this machine, where tests run, nothing is exported")]
                 #[allow(unsafe_code, reason = "exports are called with addresses")]
                 const _: () = {
-                    use ::granary_sdk::wit::{self, glue};
-
                     #[cfg(target_arch = "wasm32")]
                     #[unsafe(link_section = #type_section)]
                     #[used]
-                    static TYPE: [u8; <#grain as wit::Described>::COMPONENT_TYPE.len()] =
-                        *<#grain as wit::Described>::COMPONENT_TYPE.first_chunk().expect("it is just as long");
+                    static TYPE: [u8; <#grain as ::granary_sdk::wit::Described>::COMPONENT_TYPE.len()] =
+                        *<#grain as ::granary_sdk::wit::Described>::COMPONENT_TYPE.first_chunk().expect("it is just as long");
 
                     #[cfg(target_arch = "wasm32")]
                     #[unsafe(link_section = #docs_section)]
                     #[used]
-                    static COMMENTS: [u8; <#grain as wit::Described>::COMMENTS.len()] =
-                        *<#grain as wit::Described>::COMMENTS.first_chunk().expect("it is just as long");
+                    static COMMENTS: [u8; <#grain as ::granary_sdk::wit::Described>::COMMENTS.len()] =
+                        *<#grain as ::granary_sdk::wit::Described>::COMMENTS.first_chunk().expect("it is just as long");
 
                     #(#exports)*
                 };
@@ -374,10 +370,10 @@ fn describe(function: &Function) -> TokenStream {
     } = function;
     let params = params
         .iter()
-        .map(|(name, ty)| quote!((#name, <#ty as glue::WitType>::TYPE)));
-    let result = quote!(<#answer as glue::Payload>::PAYLOAD);
+        .map(|(name, ty)| quote!((#name, <#ty as ::granary_sdk::wit::glue::WitType>::TYPE)));
+    let result = quote!(<#answer as ::granary_sdk::wit::glue::Payload>::PAYLOAD);
     quote! {
-        wit::Function {
+        ::granary_sdk::wit::Function {
             name: #name,
             docs: #docs,
             is_async: #is_async,
@@ -399,7 +395,7 @@ fn export(grain: &Ident, id: &str, function: &Function) -> TokenStream {
     let values: Vec<Ident> = (0..params.len())
         .map(|at| format_ident!("value{at}"))
         .collect();
-    let run = quote!(|(#(#values,)*): Params| <#grain>::#ident(#(#values),*));
+    let run = quote!(|(#(#values,)*): __Params| <#grain>::#ident(#(#values),*));
     let slots: Vec<usize> = (0..PARAMS_MAX).collect();
     let names: Vec<Ident> = slots.iter().map(|at| format_ident!("slot{at}")).collect();
     let body = if function.is_async {
@@ -409,9 +405,9 @@ fn export(grain: &Ident, id: &str, function: &Function) -> TokenStream {
     };
     quote! {
         const _: () = {
-            type Params = (#(#types,)*);
-            type Answer = #answer;
-            const PARAMS: glue::Flat = glue::params::<Params>();
+            type __Params = (#(#types,)*);
+            type __Answer = #answer;
+            const PARAMS: ::granary_sdk::wit::glue::Flat = ::granary_sdk::wit::glue::params::<__Params>();
             #body
         };
     }
@@ -429,20 +425,20 @@ fn write_sync(
     let after = (!is_plain(&function.answer)).then(|| {
         quote! {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #after_export))]
-            unsafe extern "C" fn after(slot: Slot) {
-                unsafe { glue::after_answer::<Answer>(glue::CoreValue::slot(slot)) }
+            unsafe extern "C" fn after(slot: __Slot) {
+                unsafe { ::granary_sdk::wit::glue::after_answer::<__Answer>(::granary_sdk::wit::glue::CoreValue::slot(slot)) }
             }
         }
     });
     quote! {
-        type Slot = <glue::Core<{ glue::answer::<Answer>().kinds[0] }> as glue::CoreType>::Of;
+        type __Slot = <::granary_sdk::wit::glue::Core<{ ::granary_sdk::wit::glue::answer::<__Answer>().kinds[0] }> as ::granary_sdk::wit::glue::CoreType>::Of;
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #export))]
         unsafe extern "C" fn call(
-            #(#names: <glue::Core<{ PARAMS.kinds[#slots] }> as glue::CoreType>::Of),*
-        ) -> Slot {
-            let slots = [#(glue::CoreValue::slot(#names)),*];
-            glue::CoreValue::from_slot(unsafe { glue::call::<Params, Answer>(slots, #run) })
+            #(#names: <::granary_sdk::wit::glue::Core<{ PARAMS.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*
+        ) -> __Slot {
+            let slots = [#(::granary_sdk::wit::glue::CoreValue::slot(#names)),*];
+            ::granary_sdk::wit::glue::CoreValue::from_slot(unsafe { ::granary_sdk::wit::glue::call::<__Params, __Answer>(slots, #run) })
         }
         #after
     }
@@ -472,36 +468,36 @@ fn write_async(
     let module = format!("[export]{id}");
     let task_return = format!("[task-return]{}", function.name);
     quote! {
-        const GIVEN: glue::Flat = glue::task_answer::<Answer>();
+        const GIVEN: ::granary_sdk::wit::glue::Flat = ::granary_sdk::wit::glue::task_answer::<__Answer>();
 
         #[cfg(target_arch = "wasm32")]
         #[link(wasm_import_module = #module)]
         unsafe extern "C" {
             #[link_name = #task_return]
-            fn task_return(#(#names: <glue::Core<{ GIVEN.kinds[#slots] }> as glue::CoreType>::Of),*);
+            fn task_return(#(#names: <::granary_sdk::wit::glue::Core<{ GIVEN.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*);
         }
         #[cfg(not(target_arch = "wasm32"))]
         unsafe extern "C" fn task_return(
-            #(_: <glue::Core<{ GIVEN.kinds[#slots] }> as glue::CoreType>::Of),*
+            #(_: <::granary_sdk::wit::glue::Core<{ GIVEN.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*
         ) {
             unreachable!("only a host calls an async export")
         }
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #export))]
         unsafe extern "C" fn call(
-            #(#names: <glue::Core<{ PARAMS.kinds[#slots] }> as glue::CoreType>::Of),*
+            #(#names: <::granary_sdk::wit::glue::Core<{ PARAMS.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*
         ) -> i32 {
-            let slots = [#(glue::CoreValue::slot(#names)),*];
+            let slots = [#(::granary_sdk::wit::glue::CoreValue::slot(#names)),*];
             unsafe {
-                glue::call_async::<Params, Answer, _>(slots, #run, |slots| {
-                    task_return(#(glue::CoreValue::from_slot(slots[#slots])),*)
+                ::granary_sdk::wit::glue::call_async::<__Params, __Answer, _>(slots, #run, |slots| {
+                    task_return(#(::granary_sdk::wit::glue::CoreValue::from_slot(slots[#slots])),*)
                 })
             }
         }
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #callback))]
         unsafe extern "C" fn callback(event: u32, first: u32, second: u32) -> u32 {
-            unsafe { glue::callback(event, first, second) }
+            unsafe { ::granary_sdk::wit::glue::callback(event, first, second) }
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn record(input: &DeriveInput) -> Result<TokenStream> {
         };
         items.push(item(&name, &field.attrs, Some(ty)));
         let of = of(ty);
-        let place = quote!(at.add(const { glue::offset(<Self as glue::WitType>::TYPE, #at) }));
+        let place = quote!(at.add(const { ::granary_sdk::wit::glue::offset(<Self as ::granary_sdk::wit::glue::WitType>::TYPE, #at) }));
         let place_in = place.clone();
         loads.push(quote!(#ident: #of::load(#place)));
         stores.push(quote!(#of::store(self.#ident, #place_in);));
@@ -38,10 +38,10 @@ pub(crate) fn record(input: &DeriveInput) -> Result<TokenStream> {
         unsafe fn store(self, at: *mut u8) {
             unsafe { #(#stores)* }
         }
-        unsafe fn lift(slots: &mut glue::Slots) -> Self {
+        unsafe fn lift(slots: &mut ::granary_sdk::wit::glue::Slots) -> Self {
             unsafe { Self { #(#lifts),* } }
         }
-        fn lower(self, slots: &mut glue::Slots) {
+        fn lower(self, slots: &mut ::granary_sdk::wit::glue::Slots) {
             #(#lowers)*
         }
     };
@@ -97,8 +97,9 @@ impl Cases {
     fn add(&mut self, number: u32, case: &Ident, payload: Option<&Type>) {
         let Some(ty) = payload else {
             self.loads.push(quote!(#number => Self::#case,));
-            self.stores
-                .push(quote!(Self::#case => glue::set_number(at, BYTES, #number),));
+            self.stores.push(
+                quote!(Self::#case => ::granary_sdk::wit::glue::set_number(at, BYTES, #number),),
+            );
             self.lifts.push(quote!(#number => Self::#case,));
             self.lowers
                 .push(quote!(Self::#case => slots.put(u64::from(#number)),));
@@ -108,7 +109,7 @@ impl Cases {
         self.loads
             .push(quote!(#number => Self::#case(#of::load(at.add(PAYLOAD))),));
         self.stores.push(quote!(Self::#case(payload) => {
-            glue::set_number(at, BYTES, #number);
+            ::granary_sdk::wit::glue::set_number(at, BYTES, #number);
             #of::store(payload, at.add(PAYLOAD));
         }));
         self.lifts
@@ -130,7 +131,7 @@ impl Cases {
         quote! {
             unsafe fn load(at: *mut u8) -> Self {
                 unsafe {
-                    match glue::number(at, BYTES) {
+                    match ::granary_sdk::wit::glue::number(at, BYTES) {
                         #(#loads)*
                         _ => unreachable!("the host checks cases"),
                     }
@@ -141,7 +142,7 @@ impl Cases {
                     match self { #(#stores)* }
                 }
             }
-            unsafe fn lift(slots: &mut glue::Slots) -> Self {
+            unsafe fn lift(slots: &mut ::granary_sdk::wit::glue::Slots) -> Self {
                 slots.sum(LEN, |slots| unsafe {
                     match slots.take() as u32 {
                         #(#lifts)*
@@ -149,7 +150,7 @@ impl Cases {
                     }
                 })
             }
-            fn lower(self, slots: &mut glue::Slots) {
+            fn lower(self, slots: &mut ::granary_sdk::wit::glue::Slots) {
                 slots.sum(LEN, |slots| match self { #(#lowers)* });
             }
         }
@@ -200,17 +201,17 @@ pub(crate) fn flags(input: &DeriveInput) -> Result<TokenStream> {
     }
     let body = quote! {
         unsafe fn load(at: *mut u8) -> Self {
-            let bits = unsafe { glue::number(at, BYTES) };
+            let bits = unsafe { ::granary_sdk::wit::glue::number(at, BYTES) };
             Self { #(#reads),* }
         }
         unsafe fn store(self, at: *mut u8) {
-            unsafe { glue::set_number(at, BYTES, #(#writes)|*) }
+            unsafe { ::granary_sdk::wit::glue::set_number(at, BYTES, #(#writes)|*) }
         }
-        unsafe fn lift(slots: &mut glue::Slots) -> Self {
+        unsafe fn lift(slots: &mut ::granary_sdk::wit::glue::Slots) -> Self {
             let bits = slots.take() as u32;
             Self { #(#reads),* }
         }
-        fn lower(self, slots: &mut glue::Slots) {
+        fn lower(self, slots: &mut ::granary_sdk::wit::glue::Slots) {
             slots.put(u64::from(#(#writes)|*));
         }
     };
@@ -258,7 +259,7 @@ fn check_part(input: &DeriveInput, ty: &Type, errors: &mut Option<Error>) {
 
 /// `<T as WitType>`, so that an error of the compiler points at the type.
 fn of(ty: &Type) -> TokenStream {
-    quote!(<#ty as glue::WitType>)
+    quote!(<#ty as ::granary_sdk::wit::glue::WitType>)
 }
 
 fn item(name: &str, attributes: &[syn::Attribute], payload: Option<&Type>) -> TokenStream {
@@ -270,7 +271,7 @@ fn item(name: &str, attributes: &[syn::Attribute], payload: Option<&Type>) -> To
         }
         None => quote!(None),
     };
-    quote!(wit::Item { name: #name, docs: #docs, payload: #payload })
+    quote!(::granary_sdk::wit::Item { name: #name, docs: #docs, payload: #payload })
 }
 
 fn implementation(
@@ -289,21 +290,19 @@ fn implementation(
     let docs = docs(&input.attrs);
     Ok(quote! {
         const _: () = {
-            use ::granary_sdk::wit::{self, glue};
+            #[allow(dead_code, reason = "not each kind of type needs each")]
+            const BYTES: usize = ::granary_sdk::wit::glue::number_bytes(<#ident as ::granary_sdk::wit::glue::WitType>::TYPE);
+            #[allow(dead_code, reason = "not each kind of type needs each")]
+            const PAYLOAD: usize = ::granary_sdk::wit::glue::offset(<#ident as ::granary_sdk::wit::glue::WitType>::TYPE, 0);
+            #[allow(dead_code, reason = "not each kind of type needs each")]
+            const LEN: usize = ::granary_sdk::wit::glue::flat(Some(<#ident as ::granary_sdk::wit::glue::WitType>::TYPE)).len;
 
-            #[allow(dead_code, reason = "not each kind of type needs each")]
-            const BYTES: usize = glue::number_bytes(<#ident as glue::WitType>::TYPE);
-            #[allow(dead_code, reason = "not each kind of type needs each")]
-            const PAYLOAD: usize = glue::offset(<#ident as glue::WitType>::TYPE, 0);
-            #[allow(dead_code, reason = "not each kind of type needs each")]
-            const LEN: usize = glue::flat(Some(<#ident as glue::WitType>::TYPE)).len;
-
-            unsafe impl glue::WitType for #ident {
-                const TYPE: &'static wit::Type = &wit::Type::Named(&wit::Named {
+            unsafe impl ::granary_sdk::wit::glue::WitType for #ident {
+                const TYPE: &'static ::granary_sdk::wit::Type = &::granary_sdk::wit::Type::Named(&::granary_sdk::wit::Named {
                     name: #name,
                     path: concat!(module_path!(), "::", stringify!(#ident), " (", file!(), ":", line!(), ")"),
                     docs: #docs,
-                    kind: wit::Kind::#kind,
+                    kind: ::granary_sdk::wit::Kind::#kind,
                     items: &[#(#items),*],
                 });
                 #body

@@ -177,9 +177,9 @@ const fn max(a: usize, b: usize) -> usize {
 /// The core values that a value is passed as.
 #[derive(Debug, Clone, Copy)]
 pub struct Flat {
-    /// The first ones; [`NOTHING`] behind the last.
+    /// The first ones; no kind at all behind the last.
     pub kinds: [u8; SLOTS],
-    /// All of them, also those beyond [`SLOTS`].
+    /// All of them, also those for which `kinds` has no room.
     pub len: usize,
 }
 
