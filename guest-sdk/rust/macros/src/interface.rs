@@ -292,6 +292,7 @@ fn param_name(pattern: &Pat, names: &mut Names) -> Result<String> {
 }
 
 fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -> TokenStream {
+    let glue = glue();
     let Options {
         package,
         version,
@@ -319,11 +320,11 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
                     docs: #docs,
                     functions: &[#(#described),*],
                 };
-                const COMPONENT_TYPE: &'static [u8] = &::granary_sdk::wit::glue::component_type::<
-                    { ::granary_sdk::wit::glue::component_type_len(&<#grain as ::granary_sdk::wit::Described>::INTERFACE) },
+                const COMPONENT_TYPE: &'static [u8] = &#glue::component_type::<
+                    { #glue::component_type_len(&<#grain as ::granary_sdk::wit::Described>::INTERFACE) },
                 >(&<#grain as ::granary_sdk::wit::Described>::INTERFACE);
-                const COMMENTS: &'static [u8] = &::granary_sdk::wit::glue::comments::<
-                    { ::granary_sdk::wit::glue::comments_len(&<#grain as ::granary_sdk::wit::Described>::INTERFACE) },
+                const COMMENTS: &'static [u8] = &#glue::comments::<
+                    { #glue::comments_len(&<#grain as ::granary_sdk::wit::Described>::INTERFACE) },
                 >(&<#grain as ::granary_sdk::wit::Described>::INTERFACE);
             }
         };
@@ -360,6 +361,7 @@ fn write(grain: &Ident, options: &Options, docs: &str, functions: &[Function]) -
 }
 
 fn describe(function: &Function) -> TokenStream {
+    let glue = glue();
     let Function {
         name,
         docs,
@@ -370,8 +372,8 @@ fn describe(function: &Function) -> TokenStream {
     } = function;
     let params = params
         .iter()
-        .map(|(name, ty)| quote!((#name, <#ty as ::granary_sdk::wit::glue::WitType>::TYPE)));
-    let result = quote!(<#answer as ::granary_sdk::wit::glue::Payload>::PAYLOAD);
+        .map(|(name, ty)| quote!((#name, <#ty as #glue::WitType>::TYPE)));
+    let result = quote!(<#answer as #glue::Payload>::PAYLOAD);
     quote! {
         ::granary_sdk::wit::Function {
             name: #name,
@@ -383,8 +385,14 @@ fn describe(function: &Function) -> TokenStream {
     }
 }
 
+/// Where the SDK's part of an export is. Written out, for a grain may have a module of that name.
+fn glue() -> TokenStream {
+    quote!(::granary_sdk::wit::glue)
+}
+
 /// The core functions of one function.
 fn export(grain: &Ident, id: &str, function: &Function) -> TokenStream {
+    let glue = glue();
     let Function {
         ident,
         params,
@@ -407,7 +415,7 @@ fn export(grain: &Ident, id: &str, function: &Function) -> TokenStream {
         const _: () = {
             type __Params = (#(#types,)*);
             type __Answer = #answer;
-            const PARAMS: ::granary_sdk::wit::glue::Flat = ::granary_sdk::wit::glue::params::<__Params>();
+            const PARAMS: #glue::Flat = #glue::params::<__Params>();
             #body
         };
     }
@@ -420,25 +428,26 @@ fn write_sync(
     slots: &[usize],
     names: &[Ident],
 ) -> TokenStream {
+    let glue = glue();
     let export = format!("{id}#{}", function.name);
     let after_export = format!("cabi_post_{export}");
     let after = (!is_plain(&function.answer)).then(|| {
         quote! {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #after_export))]
             unsafe extern "C" fn after(slot: __Slot) {
-                unsafe { ::granary_sdk::wit::glue::after_answer::<__Answer>(::granary_sdk::wit::glue::CoreValue::slot(slot)) }
+                unsafe { #glue::after_answer::<__Answer>(#glue::CoreValue::slot(slot)) }
             }
         }
     });
     quote! {
-        type __Slot = <::granary_sdk::wit::glue::Core<{ ::granary_sdk::wit::glue::answer::<__Answer>().kinds[0] }> as ::granary_sdk::wit::glue::CoreType>::Of;
+        type __Slot = <#glue::Core<{ #glue::answer::<__Answer>().kinds[0] }> as #glue::CoreType>::Of;
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #export))]
         unsafe extern "C" fn call(
-            #(#names: <::granary_sdk::wit::glue::Core<{ PARAMS.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*
+            #(#names: <#glue::Core<{ PARAMS.kinds[#slots] }> as #glue::CoreType>::Of),*
         ) -> __Slot {
-            let slots = [#(::granary_sdk::wit::glue::CoreValue::slot(#names)),*];
-            ::granary_sdk::wit::glue::CoreValue::from_slot(unsafe { ::granary_sdk::wit::glue::call::<__Params, __Answer>(slots, #run) })
+            let slots = [#(#glue::CoreValue::slot(#names)),*];
+            #glue::CoreValue::from_slot(unsafe { #glue::call::<__Params, __Answer>(slots, #run) })
         }
         #after
     }
@@ -463,41 +472,42 @@ fn write_async(
     slots: &[usize],
     names: &[Ident],
 ) -> TokenStream {
+    let glue = glue();
     let export = format!("[async-lift]{id}#{}", function.name);
     let callback = format!("[callback]{export}");
     let module = format!("[export]{id}");
     let task_return = format!("[task-return]{}", function.name);
     quote! {
-        const GIVEN: ::granary_sdk::wit::glue::Flat = ::granary_sdk::wit::glue::task_answer::<__Answer>();
+        const GIVEN: #glue::Flat = #glue::task_answer::<__Answer>();
 
         #[cfg(target_arch = "wasm32")]
         #[link(wasm_import_module = #module)]
         unsafe extern "C" {
             #[link_name = #task_return]
-            fn task_return(#(#names: <::granary_sdk::wit::glue::Core<{ GIVEN.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*);
+            fn task_return(#(#names: <#glue::Core<{ GIVEN.kinds[#slots] }> as #glue::CoreType>::Of),*);
         }
         #[cfg(not(target_arch = "wasm32"))]
         unsafe extern "C" fn task_return(
-            #(_: <::granary_sdk::wit::glue::Core<{ GIVEN.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*
+            #(_: <#glue::Core<{ GIVEN.kinds[#slots] }> as #glue::CoreType>::Of),*
         ) {
             unreachable!("only a host calls an async export")
         }
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #export))]
         unsafe extern "C" fn call(
-            #(#names: <::granary_sdk::wit::glue::Core<{ PARAMS.kinds[#slots] }> as ::granary_sdk::wit::glue::CoreType>::Of),*
+            #(#names: <#glue::Core<{ PARAMS.kinds[#slots] }> as #glue::CoreType>::Of),*
         ) -> i32 {
-            let slots = [#(::granary_sdk::wit::glue::CoreValue::slot(#names)),*];
+            let slots = [#(#glue::CoreValue::slot(#names)),*];
             unsafe {
-                ::granary_sdk::wit::glue::call_async::<__Params, __Answer, _>(slots, #run, |slots| {
-                    task_return(#(::granary_sdk::wit::glue::CoreValue::from_slot(slots[#slots])),*)
+                #glue::call_async::<__Params, __Answer, _>(slots, #run, |slots| {
+                    task_return(#(#glue::CoreValue::from_slot(slots[#slots])),*)
                 })
             }
         }
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #callback))]
         unsafe extern "C" fn callback(event: u32, first: u32, second: u32) -> u32 {
-            unsafe { ::granary_sdk::wit::glue::callback(event, first, second) }
+            unsafe { #glue::callback(event, first, second) }
         }
     }
 }
