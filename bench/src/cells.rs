@@ -5,6 +5,7 @@ mod inside;
 mod neighbour;
 mod rates;
 mod start;
+mod typed;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) enum Cell {
     Rates,
     /// A call inside the process: mailbox, turn and codec.
     Inside,
+    /// A call of one grain to another through a client.
+    Typed,
     /// Activations from cold, and what an idle one weighs.
     Cold,
     /// From start to ready with 20 cached kinds.
@@ -27,9 +30,10 @@ pub(crate) enum Cell {
     Neighbour,
 }
 
-const ALL: [Cell; 5] = [
+const ALL: [Cell; 6] = [
     Cell::Rates,
     Cell::Inside,
+    Cell::Typed,
     Cell::Cold,
     Cell::Start,
     Cell::Neighbour,
@@ -85,6 +89,7 @@ pub(crate) async fn run(cells: &[Cell], quick: bool) -> anyhow::Result<Vec<Findi
         findings.extend(match cell {
             Cell::Rates => rates::measure(&scale).await?,
             Cell::Inside => inside::measure(&scale).await?,
+            Cell::Typed => typed::measure(&scale).await?,
             Cell::Cold => cold::measure(&scale).await?,
             Cell::Start => start::measure(&scale).await?,
             Cell::Neighbour => neighbour::measure(&scale).await?,

@@ -32,7 +32,9 @@ impl Guest {
         let named = kinds
             .find(|found| found.spec.name.as_str() == kind)
             .with_context(|| format!("no sample '{kind}'"))?;
-        let built = Builder::new(true).build(&project, named, &|_| {}).await?;
+        let built = Builder::new(true, false)
+            .build(&project, named, &|_| {})
+            .await?;
         let manifest = serde_json::to_value(&named.section)?;
         Ok(Self {
             kind: kind.to_owned(),

@@ -14,7 +14,7 @@ fn every_cell_measures_something_in_quick_mode() {
     let json = &out[out.find("\n{").expect("JSON follows the table")..];
     let document: serde_json::Value = serde_json::from_str(json).unwrap();
     let findings = document["findings"].as_array().unwrap();
-    for cell in ["rates", "inside", "cold", "start", "neighbour"] {
+    for cell in ["rates", "inside", "typed", "cold", "start", "neighbour"] {
         let of_cell = findings.iter().filter(|finding| finding["cell"] == cell);
         assert!(
             of_cell.clone().any(|finding| finding["kept"].is_boolean()),

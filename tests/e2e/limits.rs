@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Node, guests, until};
+use crate::harness::{Node, granary, guests, until};
 
 /// A node with `runaway` and a neighbour that counts.
 async fn node() -> Node {
@@ -126,6 +126,53 @@ async fn traps_panics_and_exits_drop_the_turn_and_nothing_else() {
             .await
             .ok(),
         0
+    );
+    all_go_on(&node).await;
+}
+
+#[tokio::test]
+async fn what_a_failing_guest_said_reaches_whoever_called() {
+    let node = node().await;
+    let client = node.client();
+    let panic = client
+        .call("runaway/a", "panic-with", json!(["line one\nline two"]))
+        .await
+        .problem(500);
+    panic.is(
+        "guest-trap",
+        &["panicked at", "src/lib.rs", "line one\nline two"],
+    );
+    let long: Vec<String> = (0..40).map(|at| format!("row {at:02}")).collect();
+    let long = client
+        .call("runaway/a", "panic-with", json!([long.join("\n")]))
+        .await
+        .problem(500);
+    long.is("guest-trap", &["row 39", "row 25"]);
+    assert!(!long.detail().contains("row 10"), "only the last lines");
+    for (failed, word) in [(true, "exit(1)"), (false, "exit(0)")] {
+        let exit = client.call("runaway/a", "exit", json!([failed])).await;
+        exit.problem(500).is("guest-trap", &[word]);
+    }
+    let printed = granary(
+        &node,
+        &["invoke", "runaway/a", "panic-with", "\"by command\""],
+    )
+    .await;
+    assert!(printed.err.contains("by command"), "{}", printed.err);
+    node.deploy("relay").await.ok();
+    let to = json!({ "kind": "runaway", "key": "b" });
+    let passed = client
+        .call(
+            "relay/a",
+            "call",
+            json!([to, "panic-with", "[\"far away\"]", null, null]),
+        )
+        .await
+        .problem(400);
+    let error = passed.0["error"].to_string();
+    assert!(
+        error.contains("guest-trap") && error.contains("far away"),
+        "{error}"
     );
     all_go_on(&node).await;
 }

@@ -15,9 +15,14 @@ mod harness;
 
 mod main_job;
 
+mod languages;
+mod templates;
+
 mod crash;
 
 mod types;
+
+mod code_first;
 
 mod bad_json;
 mod bad_manifest;
@@ -27,17 +32,22 @@ mod bad_upload;
 mod activation;
 mod asynchronous;
 mod calls;
+mod foreign;
 mod grants;
 mod http_grain;
 mod idempotency;
 mod limits;
 mod reads;
 mod revisions;
+mod side_by_side;
+mod typed_calls;
 
 mod access;
 mod command_line;
 mod data_directory;
 mod development;
+mod languages_cli;
 mod observing;
 mod slow_client;
 mod state_api;
+mod uploads;

@@ -5,7 +5,7 @@
 
 /// The worlds differ, the way to bind them does not.
 macro_rules! bind {
-    ($world:literal, $export:literal, $suffix:literal) => {
+    ($world:literal, $export:literal, $suffix:literal $(, $with:tt)?) => {
         wit_bindgen::generate!({
             path: "../../wit",
             world: $world,
@@ -14,6 +14,7 @@ macro_rules! bind {
             pub_export_macro: true,
             export_macro_name: $export,
             type_section_suffix: $suffix,
+            $(with: $with,)?
         });
     };
 }
@@ -23,6 +24,23 @@ bind!(
     "export_nothing",
     "granary-sdk-imports"
 );
+
+/// Bindings of the import `granary:grain/async-calls`.
+#[cfg(feature = "async")]
+pub mod asynchronous {
+    bind!(
+        "granary:grain/async-imports",
+        "export_nothing_async",
+        "granary-sdk-async",
+        {
+            "granary:grain/types@0.1.0": crate::bindings::granary::grain::types,
+            "granary:grain/context@0.1.0": crate::bindings::granary::grain::context,
+            "granary:grain/state@0.1.0": crate::bindings::granary::grain::state,
+            "granary:grain/calls@0.1.0": crate::bindings::granary::grain::calls,
+            "granary:grain/async-calls@0.1.0": generate,
+        }
+    );
+}
 
 /// Bindings of the export `granary:grain/lifecycle`.
 pub mod lifecycle {

@@ -1,5 +1,9 @@
 //! Calls to other grains by name.
 //!
+//! Where the other kind is known when this one is built, its client package is the shorter way: import `demo:counter-client/counter@0.1.0` in
+//! the world, and `Ref::new("visits").increment(1)` calls it with its own types. `granary build` makes the package; `granary wit client`
+//! shows it.
+//!
 //! ```no_run
 //! use std::time::Duration;
 //! use granary_sdk::calls::{self, Error};
@@ -12,6 +16,29 @@
 //!     stock.call("take", &(count,))
 //! }
 //! ```
+//!
+//! # Several at a time
+//!
+//! An `async func` of a component with the feature `async` awaits its calls: `call_async` and `call_payload_async` are the same as `call`
+//! and `call_payload`, but the guest goes on meanwhile. So one turn asks several grains at a time, and takes the time of the slowest:
+//!
+//! ```no_run
+//! # #[cfg(feature = "async")] mod example {
+//! use granary_sdk::calls::{self, Error};
+//!
+//! async fn total(shops: (&str, &str)) -> Result<u64, Error> {
+//!     let (one, other) = (calls::grain("shop", shops.0), calls::grain("shop", shops.1));
+//!     let (one, other) = futures::join!(
+//!         one.call_async::<u64>("sold", &()),
+//!         other.call_async::<u64>("sold", &()),
+//!     );
+//!     Ok(one? + other?)
+//! }
+//! # }
+//! ```
+//!
+//! While a turn awaits, other turns of the same grain run only if both are of methods with `mode = "interleave"` or `"read"` in the manifest.
+//! The plain `call` blocks all of them. To drop the future gives the call up.
 //!
 //! # Types in an answer
 //!
@@ -66,6 +93,18 @@ impl Remote {
     /// Calls a method with arguments that are already encoded. The answer comes in the same encoding.
     pub fn call_payload(&self, method: &str, arguments: &Payload) -> Result<Payload, CallError> {
         host::call(&self.id, method, arguments, Some(&self.options))
+    }
+
+    /// The same as [`Remote::call_payload`], but the guest goes on until it awaits the answer.
+    #[cfg(feature = "async")]
+    pub async fn call_payload_async(
+        &self,
+        method: &str,
+        arguments: Payload,
+    ) -> Result<Payload, CallError> {
+        use crate::bindings::asynchronous::granary::grain::async_calls;
+        let (id, options) = (self.id.clone(), self.options.clone());
+        async_calls::call(id, method.to_owned(), arguments, Some(options)).await
     }
 
     /// Sends a message with arguments that are already encoded; held back for `delay` after the commit.
@@ -208,11 +247,17 @@ mod typed {
             method: &str,
             arguments: &impl Serialize,
         ) -> Result<R, Error> {
-            let answer = self.call_payload(method, &payload(arguments)?)?;
-            match &answer {
-                Payload::Json(text) => read(text.as_bytes()),
-                Payload::Cbor(bytes) | Payload::Raw(bytes) => read(bytes),
-            }
+            answered(&self.call_payload(method, &payload(arguments)?)?)
+        }
+
+        /// The same as [`Remote::call`], but the guest goes on until it awaits the answer.
+        #[cfg(feature = "async")]
+        pub async fn call_async<R: DeserializeOwned>(
+            &self,
+            method: &str,
+            arguments: &impl Serialize,
+        ) -> Result<R, Error> {
+            answered(&self.call_payload_async(method, payload(arguments)?).await?)
         }
 
         /// Sends a message without waiting. It leaves only if this turn commits, and is handled once.
@@ -228,6 +273,13 @@ mod typed {
             arguments: &impl Serialize,
         ) -> Result<(), Error> {
             Ok(self.send_payload(method, &payload(arguments)?, delay)?)
+        }
+    }
+
+    fn answered<R: DeserializeOwned>(answer: &Payload) -> Result<R, Error> {
+        match answer {
+            Payload::Json(text) => read(text.as_bytes()),
+            Payload::Cbor(bytes) | Payload::Raw(bytes) => read(bytes),
         }
     }
 

@@ -57,7 +57,8 @@ impl<T: Migration> migration::exports::granary::grain::migration::Guest for T {
 
 /// Makes a type the component's grain: exports the interface of its own world, and the hooks that are named.
 ///
-/// Call it beside `wit_bindgen::generate!`, or name the module that holds it: `grain!(Counter in bindings)`.
+/// Call it beside `wit_bindgen::generate!`, or name the module that holds it: `grain!(Counter in bindings)`. Of a type with
+/// [`#[interface]`](macro@crate::interface), it exports what was derived; call it in the same module.
 ///
 /// ```ignore
 /// wit_bindgen::generate!({ path: "wit", world: "grain" });

@@ -90,6 +90,35 @@
 //! 5
 //! ```
 //!
+//! # Code first
+//!
+//! That was *WIT first*. A grain may as well be one file of Rust, from which the WIT is derived: [`wit`] tells how.
+//!
+//! ```
+//! use granary_sdk::state::Value;
+//!
+//! const COUNT: Value<u64> = Value::at("count");
+//!
+//! struct Counter;
+//!
+//! #[granary_sdk::interface(package = "demo:counter@0.1.0")]
+//! impl Counter {
+//!     /// Adds `by` to the number and answers the new one.
+//!     fn increment(by: u64) -> u64 {
+//!         let count = Self::get() + by;
+//!         COUNT.set(&count).expect("a number fits into the state");
+//!         count
+//!     }
+//!
+//!     fn get() -> u64 {
+//!         COUNT.get().expect("the state is readable").unwrap_or(0)
+//!     }
+//! }
+//!
+//! granary_sdk::grain!(Counter);
+//! # fn main() {}
+//! ```
+//!
 //! # What a turn is
 //!
 //! One call is one *turn*. A grain has one turn at a time, so plain code without locks is right. What the turn writes to the
@@ -129,6 +158,7 @@
 //! # Features
 //!
 //! - `json` (default): typed state and calls, by serde. Without it there are bytes, and components are about 30 KB smaller.
+//! - `async`: calls that an `async func` awaits, several at a time: see [`calls`].
 
 pub mod state;
 
@@ -137,6 +167,71 @@ pub mod calls;
 pub mod context;
 
 pub mod hooks;
+
+#[expect(
+    unsafe_code,
+    reason = "values cross the border of a component as addresses"
+)]
+pub mod wit;
+
+/// Makes the functions of an `impl` block a grain's interface, and derives its WIT: see [`wit`].
+///
+/// Every function of the block is exported; those that are not to be called from outside stand in another `impl` or beside it.
+/// [`grain!`] in the same module exports it.
+///
+/// The options are `package = "demo:list@1.2.0"` and `name = "list"`. Without them the interface has the name of the type, and the
+/// package is `app:NAME@0.1.0`. Callers in other grains see both, so do not change them lightly.
+///
+/// ```
+/// struct Greeter;
+///
+/// #[granary_sdk::interface(package = "demo:greeter@0.1.0")]
+/// impl Greeter {
+///     fn greet(name: String) -> String {
+///         format!("Hello, {name}!")
+///     }
+/// }
+///
+/// granary_sdk::grain!(Greeter);
+/// # fn main() {}
+/// ```
+pub use granary_sdk_macros::interface;
+
+/// Makes a struct with named fields a WIT `record`: see [`wit`].
+///
+/// ```
+/// /// One thing to buy.
+/// #[derive(granary_sdk::Record)]
+/// pub struct Item {
+///     /// What it is called.
+///     pub name: String,
+///     pub count: Option<u32>,
+/// }
+/// ```
+pub use granary_sdk_macros::Record;
+
+/// Makes an enum a WIT `variant`, or an `enum` if no case has a payload: see [`wit`].
+///
+/// ```
+/// #[derive(granary_sdk::Variant)]
+/// pub enum Refused {
+///     Full,
+///     /// A name has at most so many letters.
+///     TooLong(u32),
+/// }
+/// ```
+pub use granary_sdk_macros::Variant;
+
+/// Makes a struct of bools WIT `flags`: see [`wit`].
+///
+/// ```
+/// #[derive(granary_sdk::Flags)]
+/// pub struct Rights {
+///     pub read: bool,
+///     pub write: bool,
+/// }
+/// ```
+pub use granary_sdk_macros::Flags;
 
 #[expect(missing_docs, reason = "generated")]
 pub mod bindings;

@@ -24,6 +24,17 @@ pub enum Error {
         /// What does not fit.
         source: serde_json::Error,
     },
+    /// The value was written for another version of its Rust type. It is as it was: read it with a [`Value`] of that version, in
+    /// [`Migration`](crate::hooks::Migration), and set the new one.
+    #[cfg(feature = "json")]
+    Version {
+        /// The key of the value.
+        key: String,
+        /// The version that wrote it; none if it was written without one.
+        found: Option<u32>,
+        /// The version that was to be read; none if the [`Value`] has none.
+        expected: Option<u32>,
+    },
 }
 
 impl std::fmt::Display for Error {
@@ -35,6 +46,31 @@ impl std::fmt::Display for Error {
             Self::Refused(StateError::Unavailable(why)) => write!(f, "state unavailable: {why}"),
             #[cfg(feature = "json")]
             Self::Json { key, .. } => write!(f, "the value under `{key}` does not fit its type"),
+            #[cfg(feature = "json")]
+            Self::Version {
+                key,
+                found,
+                expected,
+            } => write!(
+                f,
+                "the value under `{key}` was written {}, and this code reads one {}: nothing was changed; migrate it, or go back to the revision that wrote it",
+                Versioned(*found),
+                Versioned(*expected)
+            ),
+        }
+    }
+}
+
+/// A version in words.
+#[cfg(feature = "json")]
+struct Versioned(Option<u32>);
+
+#[cfg(feature = "json")]
+impl std::fmt::Display for Versioned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(version) => write!(f, "in version {version}"),
+            None => f.write_str("without a version"),
         }
     }
 }
@@ -43,6 +79,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Refused(_) => None,
+            #[cfg(feature = "json")]
+            Self::Version { .. } => None,
             #[cfg(feature = "json")]
             Self::Json { source, .. } => Some(source),
         }
@@ -132,8 +170,8 @@ pub use typed::{Value, get, list_of, set};
 mod typed {
     use std::marker::PhantomData;
 
-    use serde::Serialize;
     use serde::de::DeserializeOwned;
+    use serde::{Deserialize, Serialize};
 
     use super::{Error, delete, get_bytes, list, set_bytes};
 
@@ -151,11 +189,14 @@ mod typed {
 
     /// Puts a value under a key, as JSON.
     pub fn set<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(value).map_err(|source| Error::Json {
+        set_bytes(key, &write(key, value)?)
+    }
+
+    fn write<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(value).map_err(|source| Error::Json {
             key: key.to_owned(),
             source,
-        })?;
-        set_bytes(key, &bytes)
+        })
     }
 
     /// Every key that starts with `prefix`, with its value: [`list`] for values that [`set`] has written.
@@ -182,10 +223,83 @@ mod typed {
     ///     Ok(count)
     /// }
     /// ```
+    ///
+    /// # When the type changes
+    ///
+    /// New code meets the state that old code wrote. Serde reads it where it can: a new field with `#[serde(default)]` is no change.
+    /// Where the old value would not fit, or would fit and mean something else, count the type's [`version`](Self::version) up. An
+    /// older value is then [`Error::Version`], with both versions, and stays as it is until [`Migration`](crate::hooks::Migration)
+    /// or the code itself replaces it:
+    ///
+    /// ```no_run
+    /// use granary_sdk::state::{Error, Value};
+    ///
+    /// /// In euros, until there were cents.
+    /// const OLD: Value<u64> = Value::at("price");
+    /// /// In cents.
+    /// const PRICE: Value<u64> = Value::at("price").version(2);
+    ///
+    /// fn migrate() -> Result<(), Error> {
+    ///     if let Some(euros) = OLD.get()? {
+    ///         PRICE.set(&(euros * 100))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[derive(Debug, Clone, Copy)]
     pub struct Value<T> {
         key: &'static str,
+        version: Option<u32>,
         of: PhantomData<fn() -> T>,
+    }
+
+    /// How a value with a version is kept. Without one, it is kept as it is.
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        #[serde(rename = "$version")]
+        version: u32,
+        value: &'a T,
+    }
+
+    #[derive(Deserialize)]
+    struct Content<T> {
+        value: T,
+    }
+
+    /// How the text of an [`Envelope`] begins. No field of a Rust type is called so, unless by `#[serde(rename)]`.
+    const MARK: &[u8] = br#"{"$version":"#;
+
+    /// The version that a value was written in, and none if it was written without. It costs no parsing.
+    fn version_of(bytes: &[u8]) -> Option<u32> {
+        let rest = bytes.strip_prefix(MARK)?;
+        let digits = rest.split(|byte| *byte == b',').next()?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+
+    fn open<T: DeserializeOwned>(
+        key: &str,
+        bytes: &[u8],
+        expected: Option<u32>,
+    ) -> Result<T, Error> {
+        let found = version_of(bytes);
+        if found != expected {
+            return Err(Error::Version {
+                key: key.to_owned(),
+                found,
+                expected,
+            });
+        }
+        if expected.is_none() {
+            return read(key, bytes);
+        }
+        read(key, bytes).map(|content: Content<T>| content.value)
+    }
+
+    fn seal<T: Serialize>(key: &str, value: &T, version: Option<u32>) -> Result<Vec<u8>, Error> {
+        match version {
+            Some(version) => write(key, &Envelope { version, value }),
+            None => write(key, value),
+        }
     }
 
     impl<T: Serialize + DeserializeOwned> Value<T> {
@@ -193,23 +307,91 @@ mod typed {
         pub const fn at(key: &'static str) -> Self {
             Self {
                 key,
+                version: None,
                 of: PhantomData,
+            }
+        }
+
+        /// Tells values of this type from those that were written under the same key for another version of it.
+        #[must_use]
+        pub const fn version(self, version: u32) -> Self {
+            Self {
+                version: Some(version),
+                ..self
             }
         }
 
         /// The value, or none if it was never set.
         pub fn get(&self) -> Result<Option<T>, Error> {
-            get(self.key)
+            let bytes = get_bytes(self.key)?;
+            bytes
+                .map(|bytes| open(self.key, &bytes, self.version))
+                .transpose()
         }
 
-        /// Puts the value.
+        /// Puts the value, whichever version was there.
         pub fn set(&self, value: &T) -> Result<(), Error> {
-            set(self.key, value)
+            set_bytes(self.key, &seal(self.key, value, self.version)?)
         }
 
         /// Removes the value.
         pub fn delete(&self) -> Result<(), Error> {
             delete(self.key)
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{open, seal};
+        use crate::state::Error;
+
+        fn versions(result: Result<u64, Error>) -> (Option<u32>, Option<u32>, String) {
+            let error = result.unwrap_err();
+            let text = error.to_string();
+            match error {
+                Error::Version {
+                    found, expected, ..
+                } => (found, expected, text),
+                Error::Refused(_) | Error::Json { .. } => panic!("{text}"),
+            }
+        }
+
+        #[test]
+        fn a_value_without_a_version_is_plain_json() {
+            let bytes = seal("n", &5_u64, None).unwrap();
+            assert_eq!(bytes, b"5");
+            assert_eq!(open::<u64>("n", &bytes, None).unwrap(), 5);
+        }
+
+        #[test]
+        fn a_value_is_read_in_its_own_version() {
+            let bytes = seal("n", &5_u64, Some(2)).unwrap();
+            assert_eq!(bytes, br#"{"$version":2,"value":5}"#);
+            assert_eq!(open::<u64>("n", &bytes, Some(2)).unwrap(), 5);
+        }
+
+        #[test]
+        fn another_version_is_an_error_with_both() {
+            let second = seal("n", &5_u64, Some(2)).unwrap();
+            let (found, expected, text) = versions(open("n", &second, Some(3)));
+            assert_eq!((found, expected), (Some(2), Some(3)));
+            assert_eq!(
+                text,
+                "the value under `n` was written in version 2, and this code reads one in version 3: nothing was changed; \
+                 migrate it, or go back to the revision that wrote it"
+            );
+            let (found, expected, text) = versions(open("n", b"5", Some(1)));
+            assert_eq!((found, expected), (None, Some(1)));
+            assert!(text.contains("was written without a version"), "{text}");
+            // Code from before the versions meets what later code wrote.
+            let (found, expected, _) = versions(open("n", &second, None));
+            assert_eq!((found, expected), (Some(2), None));
+        }
+
+        #[test]
+        fn a_value_that_fits_no_version_of_its_own_is_named() {
+            let wrong = open::<u64>("n", br#"{"$version":2,"value":"five"}"#, Some(2));
+            assert!(matches!(wrong, Err(Error::Json { key, .. }) if key == "n"));
         }
     }
 }

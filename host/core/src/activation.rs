@@ -4,24 +4,26 @@
 //! no message and no answer, only their ids; its driver keeps the rest.
 //!
 //! Invariants:
-//! 1. At most one exclusive turn exists at a time, and none beside it. Only `read` turns of a component that allows it overlap.
+//! 1. At most one exclusive turn exists at a time, and none beside it. Only `read` and `interleave` turns of a component that allows it overlap.
 //! 2. Turns begin in the order in which their calls arrived.
 //! 3. Each call that arrived is answered exactly once: by [`Effect::Reply`] or by [`Effect::Refuse`].
 //! 4. A turn that wants to keep something is answered after its commit was kept, never before.
 //! 5. After a turn that failed, was rolled back or was not kept, no further turn enters the same instance: its memory knows
 //!    more than the store. The instance is dropped and the next call meets a new one.
-//! 6. No turn runs while the instance is being loaded, migrated, woken or dismissed, except the one that does it.
+//! 6. Commits are kept one at a time, in the order in which their turns ended: a later one knows what an earlier one changed.
+//! 7. No turn runs while the instance is being loaded, migrated, woken or dismissed, except the one that does it.
 
 mod effects;
 mod events;
 mod mailbox;
+mod state;
 
 #[cfg(test)]
 mod random;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::id::{CallId, Time};
@@ -30,47 +32,11 @@ pub use effects::{Effect, Refusal, Work};
 pub use events::{ActivateReason, DeactivateReason, End, Event, Facts, Kept, Rules, TurnId};
 pub use mailbox::Waiting;
 use mailbox::{Full, Mailbox};
+pub use state::State;
+use state::{Phase, Turn};
 
 /// How often in a row an activation may fail before the calls that wait are refused.
 const STUMBLES_MAX: u32 = 3;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Dormant,
-    Loading,
-    Migrating,
-    Waking,
-    Live,
-    Leaving(DeactivateReason),
-    Gone,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Turn {
-    work: Work,
-    /// The call as it waited; to be put back if the turn runs again.
-    waited: Option<Waiting>,
-    exclusive: bool,
-    answered: bool,
-    committing: bool,
-    /// Whether the instance goes even if the commit is kept.
-    drop_after: bool,
-}
-
-/// What a driver shows of a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Nothing is in memory.
-    Dormant,
-    /// Loading, migrating or waking.
-    Activating,
-    /// Live without a turn.
-    Idle,
-    /// Live with a turn.
-    Running,
-    /// Dismissing its instance.
-    Leaving,
-}
 
 /// The machine.
 #[derive(Debug)]
@@ -81,6 +47,8 @@ pub struct Activation {
     hooks: bool,
     mailbox: Mailbox,
     turns: BTreeMap<TurnId, Turn>,
+    /// Turns that want to be kept; the first one's commit is under way.
+    commits: VecDeque<TurnId>,
     next_turn: u64,
     reason: ActivateReason,
     leave: Option<DeactivateReason>,
@@ -103,6 +71,7 @@ impl Activation {
             hooks: false,
             mailbox: Mailbox::default(),
             turns: BTreeMap::new(),
+            commits: VecDeque::new(),
             next_turn: 0,
             reason: ActivateReason::Message,
             leave: None,
@@ -118,7 +87,7 @@ impl Activation {
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::Arrived(waiting) => self.on_arrived(now, waiting, out),
-            Event::Moded { call, read } => self.mailbox.set_read(call, read),
+            Event::Moded { call, beside } => self.mailbox.set_beside(call, beside),
             Event::Cancel { call, stop } => self.on_cancel(call, stop, out),
             Event::Circle(call) => {
                 if self.mailbox.take(call).is_some() {
@@ -189,7 +158,7 @@ impl Activation {
         if waiting.deadline <= now {
             return out.push(refuse(Refusal::TimedOut { started: false }));
         }
-        // Reads that overlap are bounded by the same limit as calls that wait.
+        // Turns that overlap are bounded by the same limit as calls that wait.
         let beside = self.turns.len().saturating_sub(1);
         match self.mailbox.push(waiting, beside, &self.rules) {
             Ok(()) => {}
@@ -274,7 +243,10 @@ impl Activation {
         if keep {
             turn.committing = true;
             turn.drop_after = end == End::KeepAndDrop;
-            out.push(Effect::Commit(id));
+            self.commits.push_back(id);
+            if self.commits.len() == 1 {
+                out.push(Effect::Commit(id));
+            }
             return;
         }
         self.finish(now, id, end != End::Failed, out);
@@ -285,6 +257,9 @@ impl Activation {
             debug_assert!(false, "a commit belongs to a turn");
             return;
         };
+        debug_assert_eq!(self.commits.front(), Some(&id), "invariant 6");
+        self.commits.pop_front();
+        out.extend(self.commits.front().map(|next| Effect::Commit(*next)));
         match (kept, turn.waited) {
             (Kept::Yes, _) => {
                 self.broken |= turn.drop_after;
@@ -481,7 +456,7 @@ impl Activation {
 
     fn begin_turns(&mut self, out: &mut Vec<Effect>) {
         while let Some(first) = self.mailbox.first() {
-            let beside = first.read && self.side_by_side;
+            let beside = first.beside && self.side_by_side;
             let free = self.turns.is_empty()
                 || (beside && self.turns.values().all(|turn| !turn.exclusive));
             if !free {

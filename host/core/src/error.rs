@@ -127,6 +127,8 @@ pub enum LimitName {
     Sends,
     /// Host memory that arguments or a result need once decoded.
     HostMemory,
+    /// Time that a turn may go on after its answer.
+    TailTime,
 }
 
 impl LimitName {
@@ -143,6 +145,7 @@ impl LimitName {
             Self::StateTotal => "state-total",
             Self::Sends => "sends",
             Self::HostMemory => "host-memory",
+            Self::TailTime => "tail-time",
         }
     }
 }

@@ -17,8 +17,28 @@ pub enum Mode {
     /// Alone, in arrival order. May write.
     #[default]
     Exclusive,
-    /// May not write. Runs beside other reads in an async component and queues in a synchronous one.
+    /// May not write. Runs beside others of its sort and interleaved ones in an async component, and queues in a synchronous one.
     Read,
+    /// May write. Runs beside others of its sort and reads: async components only. A turn whose keys another one has changed since is refused.
+    Interleave,
+}
+
+impl Mode {
+    /// Whether turns may run side by side, given a component that can.
+    pub fn overlaps(self) -> bool {
+        match self {
+            Self::Exclusive => false,
+            Self::Read | Self::Interleave => true,
+        }
+    }
+
+    /// Whether turns may write.
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Exclusive | Self::Interleave => true,
+            Self::Read => false,
+        }
+    }
 }
 
 /// What a manifest says of one method.
@@ -132,6 +152,9 @@ pub struct KindSpec {
     pub limits: Limits,
     /// What it may reach.
     pub grants: Grants,
+    /// The kinds behind client packages (`demo:counter-client`) that are not named after their kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, KindName>,
 }
 
 impl KindSpec {
@@ -143,6 +166,7 @@ impl KindSpec {
             methods: BTreeMap::new(),
             limits: Limits::DEFAULT,
             grants: Grants::default(),
+            clients: BTreeMap::new(),
         }
     }
 }

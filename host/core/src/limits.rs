@@ -41,6 +41,14 @@ pub struct Limits {
     pub deactivation_time: Duration,
     /// Raw HTTP turns (`wasi:http`): bytes of a request's body. Bodies stream; they are never held whole.
     pub http_body: u64,
+    /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
+    #[serde(default = "tail_time")]
+    pub tail_time: Duration,
+}
+
+/// What kinds have that were kept before there was this limit.
+fn tail_time() -> Duration {
+    Limits::DEFAULT.tail_time
 }
 
 const KIB: u64 = 1 << 10;
@@ -67,6 +75,7 @@ impl Limits {
         activation_time: Duration::from_secs(30),
         deactivation_time: Duration::from_secs(10),
         http_body: 64 * MIB,
+        tail_time: Duration::from_secs(5),
     };
 
     /// The most that a manifest may ask for.
@@ -88,6 +97,7 @@ impl Limits {
         activation_time: Duration::from_secs(300),
         deactivation_time: Duration::from_secs(300),
         http_body: 1024 * MIB,
+        tail_time: Duration::from_secs(60),
     };
 
     /// The least that still makes sense.
@@ -109,6 +119,7 @@ impl Limits {
         activation_time: Duration::from_millis(10),
         deactivation_time: Duration::from_millis(10),
         http_body: 0,
+        tail_time: Duration::from_millis(10),
     };
 }
 

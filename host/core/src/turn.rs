@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::error::LimitName;
 use crate::id::GrainId;
 use crate::limits::{Limits, STATE_KEY_BYTES_MAX};
+use crate::overlap::Seen;
 
 /// Why the buffer refused a wish. Nothing was noted down; the turn goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +57,7 @@ pub struct Wishes {
     state_bytes: u64,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     sends: Vec<SendWish>,
+    seen: Seen,
 }
 
 impl Wishes {
@@ -67,6 +69,7 @@ impl Wishes {
             state_bytes,
             writes: BTreeMap::new(),
             sends: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -141,6 +144,16 @@ impl Wishes {
         }
         self.sends.push(wish);
         Ok(())
+    }
+
+    /// What the turn has seen of the state. Only that of an interleaved turn is noted.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// The same, to note more.
+    pub fn seen_mut(&mut self) -> &mut Seen {
+        &mut self.seen
     }
 
     /// Whether there is anything to commit.

@@ -4,6 +4,10 @@
 //! that is queued waits for every turn that runs in its target, because all of them come before it. An edge is therefore added in two
 //! steps, [`Waits::call`] by the caller and [`Waits::queued`] by the target, and it is the second that can close a circle.
 //!
+//! A turn may wait for several calls at a time: it goes on when all of them are answered, so a circle through any of them is one. A turn that
+//! runs beside others usually lets them go on while it waits; one whose guest knows only blocking calls holds all of them up, and a call
+//! that begins beside it waits for it, too ([`Waits::started`]).
+//!
 //! In: what callers and mailboxes did, in the order in which they did it. Out: the circle, if there is one.
 //!
 //! Invariants: every circle is real when it is reported: none of its turns can end before another of them does. No circle stays
@@ -23,6 +27,8 @@ struct Edge {
     turn: CallId,
     target: GrainId,
     stage: Stage,
+    /// Whether the turns beside the one that waits cannot go on meanwhile.
+    holds: bool,
 }
 
 /// How far a call is. One that is still on its way blocks nobody yet: its target may be free.
@@ -51,8 +57,15 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// A turn of `grain` calls `target` and waits.
-    pub fn call(&mut self, turn: CallId, grain: &GrainId, call: CallId, target: &GrainId) {
+    /// A turn of `grain` calls `target` and waits. `holds`: other turns run beside it, and cannot go on until it has its answer.
+    pub fn call(
+        &mut self,
+        turn: CallId,
+        grain: &GrainId,
+        call: CallId,
+        target: &GrainId,
+        holds: bool,
+    ) {
         let waiting = self.turns.entry(turn).or_insert_with(|| {
             self.grains.entry(grain.clone()).or_default().push(turn);
             Turn {
@@ -67,6 +80,7 @@ impl Waits {
                 turn,
                 target: target.clone(),
                 stage: Stage::Travels,
+                holds,
             },
         );
     }
@@ -83,11 +97,17 @@ impl Waits {
         Some(circle)
     }
 
-    /// The target has begun to run a call.
-    pub fn started(&mut self, call: CallId) {
-        if let Some(edge) = self.calls.get_mut(&call) {
-            edge.stage = Stage::Runs;
-        }
+    /// The target has begun to run a call. A circle, told like that of [`Self::queued`], if a turn beside it holds it up that cannot
+    /// end before the caller does.
+    pub fn started(&mut self, call: CallId) -> Option<Vec<GrainId>> {
+        let edge = self.calls.get_mut(&call)?;
+        edge.stage = Stage::Runs;
+        let (origin, target) = (edge.turn, edge.target.clone());
+        let mut circle = self
+            .holders(&target)
+            .find_map(|turn| self.way(turn, origin))?;
+        circle.push(target);
+        Some(circle)
     }
 
     /// A call was answered, or nobody waits for it any more.
@@ -185,6 +205,19 @@ impl Waits {
         self.turns.get(&turn).map(|turn| turn.grain.clone())
     }
 
+    /// The waiting turns of a grain that hold up those beside them.
+    fn holders(&self, grain: &GrainId) -> impl Iterator<Item = CallId> + '_ {
+        let turns = self.grains.get(grain).into_iter().flatten().copied();
+        turns.filter(|turn| {
+            let mut calls = self
+                .turns
+                .get(turn)
+                .into_iter()
+                .flat_map(|turn| &turn.calls);
+            calls.any(|call| self.calls.get(call).is_some_and(|edge| edge.holds))
+        })
+    }
+
     /// The waiting turns that must go on before this one can.
     fn blockers(&self, turn: CallId) -> Vec<CallId> {
         let mut blockers = Vec::new();
@@ -199,7 +232,10 @@ impl Waits {
                 Stage::Queued => {
                     blockers.extend(self.grains.get(&edge.target).into_iter().flatten())
                 }
-                Stage::Runs => blockers.extend(self.turns.contains_key(call).then_some(*call)),
+                Stage::Runs => {
+                    blockers.extend(self.turns.contains_key(call).then_some(*call));
+                    blockers.extend(self.holders(&edge.target));
+                }
             }
         }
         blockers
@@ -233,12 +269,11 @@ mod tests {
         to: &str,
         runs: bool,
     ) -> Option<alloc::string::String> {
-        waits.call(CallId(turn), &grain(from), CallId(call), &grain(to));
-        if runs {
-            waits.started(CallId(call));
-            return None;
-        }
-        told(waits.queued(CallId(call)))
+        waits.call(CallId(turn), &grain(from), CallId(call), &grain(to), false);
+        told(match runs {
+            true => waits.started(CallId(call)),
+            false => waits.queued(CallId(call)),
+        })
     }
 
     #[test]
@@ -293,10 +328,57 @@ mod tests {
     #[test]
     fn a_call_on_its_way_blocks_nobody() {
         let mut waits = Waits::default();
-        waits.call(CallId(1), &grain("a/1"), CallId(11), &grain("b/1"));
+        waits.call(CallId(1), &grain("a/1"), CallId(11), &grain("b/1"), false);
         assert_eq!(calls(&mut waits, 2, "b/1", 12, "a/1", false), None);
         assert_eq!(
             told(waits.queued(CallId(11))).as_deref(),
+            Some("b/1 → a/1 → b/1")
+        );
+    }
+
+    #[test]
+    fn a_circle_through_any_of_several_calls_is_one() {
+        let mut waits = Waits::default();
+        // Turn 1 waits for three grains at a time; only the way through the second one comes back.
+        assert_eq!(calls(&mut waits, 1, "a/1", 2, "b/1", true), None);
+        assert_eq!(calls(&mut waits, 1, "a/1", 3, "c/1", true), None);
+        assert_eq!(calls(&mut waits, 1, "a/1", 4, "d/1", true), None);
+        assert_eq!(calls(&mut waits, 2, "b/1", 5, "d/1", false), None);
+        assert_eq!(calls(&mut waits, 4, "d/1", 6, "e/1", true), None);
+        assert_eq!(
+            calls(&mut waits, 3, "c/1", 7, "a/1", false).as_deref(),
+            Some("a/1 → c/1 → a/1")
+        );
+        waits.ended(CallId(7));
+        // Two calls of one turn to the same grain, one after the other in its queue, are none.
+        assert_eq!(calls(&mut waits, 6, "e/1", 8, "f/1", true), None);
+        assert_eq!(calls(&mut waits, 6, "e/1", 9, "f/1", false), None);
+        for call in 2..=9 {
+            waits.ended(CallId(call));
+        }
+        assert!(waits.is_empty());
+    }
+
+    #[test]
+    fn a_turn_that_waits_with_a_blocking_call_holds_up_those_beside_it() {
+        for holds in [false, true] {
+            let mut waits = Waits::default();
+            let (a, b) = (grain("a/1"), grain("b/1"));
+            waits.call(CallId(1), &a, CallId(2), &b, holds);
+            assert_eq!(waits.started(CallId(2)), None);
+            // What the called grain asks of the first one begins at once, beside turn 1.
+            waits.call(CallId(2), &b, CallId(3), &a, false);
+            let circle = holds.then_some("a/1 → b/1 → a/1");
+            assert_eq!(told(waits.started(CallId(3))).as_deref(), circle);
+        }
+        let mut waits = Waits::default();
+        let (a, b) = (grain("a/1"), grain("b/1"));
+        // Call 3 runs in a/1 already when turn 1 beside it waits for the grain that made it.
+        waits.call(CallId(2), &b, CallId(3), &a, false);
+        assert_eq!(waits.started(CallId(3)), None);
+        waits.call(CallId(1), &a, CallId(4), &b, true);
+        assert_eq!(
+            told(waits.queued(CallId(4))).as_deref(),
             Some("b/1 → a/1 → b/1")
         );
     }

@@ -17,6 +17,8 @@ pub mod sample;
 pub mod settings;
 pub mod state;
 pub mod terminal;
+pub mod test;
+pub mod toolchain;
 pub mod upload;
 pub mod wit;
 
@@ -32,7 +34,7 @@ use crate::cli::terminal::{Format, Terminal};
 const EXAMPLES: &str = "\
 Begin here:
   granary dev sample-grains                  build, run, watch; prints curl lines
-  granary new shopping-list                  a project of your own
+  granary new shopping-list --lang go        a project of your own, in one of seven languages
   granary invoke counter/visits increment 5  call a method
   granary doctor                             what is missing on this machine
 
@@ -101,6 +103,8 @@ enum Command {
     New(project::NewArgs),
     /// Build a project's components and look at them
     Build(project::BuildArgs),
+    /// Build a project and run its tests on a node of their own
+    Test(test::TestArgs),
     /// Build, upload and make a new revision of each kind
     Deploy(deploy::DeployArgs),
     /// Make an earlier revision of a kind the current one
@@ -149,6 +153,9 @@ enum Command {
         #[arg(long)]
         purge: bool,
     },
+    /// Find, install and check what builds grains of each language
+    #[command(subcommand)]
+    Toolchain(toolchain::ToolchainCommand),
     /// Check this machine and the node, and say what to do
     Doctor(doctor::DoctorArgs),
     /// Explain and check settings
@@ -225,8 +232,9 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
     match cli.command {
         Command::Dev(args) => dev::dev(terminal, &args).await,
         Command::Up(args) => node::up(terminal, &args).await,
-        Command::New(args) => project::new(terminal, &args),
-        Command::Build(args) => project::build(terminal, &args).await,
+        Command::New(args) => project::new(terminal, &args).await,
+        Command::Build(args) => project::build(client()?, terminal, &args).await,
+        Command::Test(args) => test::test(terminal, &args).await,
         Command::Deploy(args) => deploy::deploy(&client()?, terminal, &args).await,
         Command::Rollback(args) => deploy::rollback(&client()?, terminal, &args).await,
         Command::Invoke(args) => invoke::invoke(&client()?, terminal, &args).await,
@@ -245,6 +253,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
             inspect::deactivate(&client()?, terminal, &grain, purge).await
         }
         Command::Doctor(args) => doctor::doctor(&client()?, terminal, &args).await,
+        Command::Toolchain(command) => toolchain::run(terminal, &command).await,
         Command::Config(command) => settings::run(terminal, &command),
         Command::Completion { shell } => {
             let mut script = Vec::new();

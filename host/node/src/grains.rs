@@ -227,10 +227,15 @@ pub(crate) async fn dispatch(
         None => shared.metrics.kind(&call.grain.kind),
     };
     let answer = call_method(shared, call, handle, entry, until).await;
-    metrics.called(
-        answer.as_ref().err().map(|failure| &failure.error),
-        arrived.elapsed(),
-    );
+    let own = CallError::App {
+        value: String::new(),
+        rolled_back: false,
+    };
+    let error = match &answer {
+        Ok(answer) => answer.is_app_error().then_some(&own),
+        Err(failure) => Some(&failure.error),
+    };
+    metrics.called(error, arrived.elapsed());
     answer
 }
 

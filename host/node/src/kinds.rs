@@ -4,6 +4,7 @@
 //! after the other; each is in the store before the snapshot shows it.
 
 pub mod catalogue;
+mod clients;
 mod deploy;
 mod differences;
 mod import;
@@ -20,7 +21,7 @@ use granary_store::{Store, StoreError};
 use tokio::sync::Mutex;
 
 pub use catalogue::KindEntry;
-pub use plan::{DeployError, Deployed, Diff, Differences, LimitChange, Plan};
+pub use plan::{Affected, DeployError, Deployed, Diff, Differences, LimitChange, Plan};
 
 use crate::observe::events::{Events, What};
 use catalogue::Catalogue;

@@ -45,9 +45,11 @@ pub struct KindManifest {
 pub enum Source {
     /// A component that somebody else has built.
     Prebuilt(PathBuf),
-    /// A Rust crate.
-    Rust {
-        /// The folder of its `Cargo.toml`.
+    /// Source in a language that the program builds by itself.
+    Language {
+        /// Which one.
+        language: Language,
+        /// The folder of the source.
         folder: PathBuf,
     },
     /// A command that leaves a component behind.
@@ -217,35 +219,49 @@ fn source(folder: &Path, section: &KindSection) -> Result<Source, Wrong> {
             ),
         };
     };
-    match language {
-        Language::Rust if section.command.is_some() => Err(Wrong::new(
-            &["command"],
-            "is not used with language = \"rust\"; leave one of the two out",
+    if section.command.is_some() {
+        let why = format!(
+            "is not used with language = \"{}\"; leave one of the two out",
+            language.name()
+        );
+        return Err(Wrong::new(&["command"], why));
+    }
+    let folder = build.unwrap_or_else(|| folder.to_path_buf());
+    if language == Language::Rust {
+        return rust(component.as_deref(), folder, section);
+    }
+    no_component(component.as_deref())?;
+    if !folder.is_dir() {
+        let why = format!("there is no folder {}", folder.display());
+        return Err(Wrong::new(&["build"], why));
+    }
+    Ok(Source::Language { language, folder })
+}
+
+fn no_component(component: Option<&Path>) -> Result<(), Wrong> {
+    match component {
+        None => Ok(()),
+        Some(_) => Err(Wrong::new(
+            &["component"],
+            "is what 'build' makes; leave one of the two out, or add 'command'",
         )),
-        Language::Rust => rust(
-            component.as_deref(),
-            build.unwrap_or_else(|| folder.to_path_buf()),
-            section,
-        ),
     }
 }
 
 fn rust(component: Option<&Path>, folder: PathBuf, section: &KindSection) -> Result<Source, Wrong> {
-    if component.is_some() {
-        return Err(Wrong::new(
-            &["component"],
-            "is what 'build' makes; leave one of the two out, or add 'command'",
-        ));
-    }
+    no_component(component)?;
     if folder.join("Cargo.toml").is_file() {
-        return Ok(Source::Rust { folder });
+        return Ok(Source::Language {
+            language: Language::Rust,
+            folder,
+        });
     }
     let place = folder.display();
     Err(match section.build {
         Some(_) => Wrong::new(
             &["build"],
             format!(
-                "there is no Cargo.toml in {place}; for another language say 'command' and 'component'"
+                "there is no Cargo.toml in {place}; for another language say so, as in language = \"go\""
             ),
         ),
         None => Wrong::new(

@@ -1,8 +1,14 @@
 //! Projects: folders with a `granary.toml`, and how their kinds become components.
 
 pub mod build;
+pub(crate) mod carried;
+pub mod clients;
+pub mod expectations;
+pub mod language;
+pub mod stamp;
 pub mod template;
 pub mod toolchain;
+pub mod wit;
 
 use std::path::{Path, PathBuf};
 

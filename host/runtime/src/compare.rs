@@ -32,7 +32,7 @@ mod flow;
 #[cfg(test)]
 mod tests;
 
-use crate::interface::{Interface, Method, Shape, Ty};
+use crate::interface::{self, ClientImport, Interface, Method, Shape, Ty};
 use flow::{Direction, Walk};
 
 /// What a change of interface means for callers.
@@ -109,6 +109,38 @@ pub fn compare(old: &Interface, new: &Interface) -> Comparison {
     }
 }
 
+/// What of a kind does not fit a client that was made from it, or from a kind like it. Empty: every call of the client works.
+pub fn compare_client(client: &ClientImport, called: &Interface) -> Vec<Change> {
+    let of_method = |method: &Method| match interface::target(method, called) {
+        Some(now) => misfits(method, now),
+        None => vec![Change {
+            path: method.name.clone(),
+            what: "there is no such method".to_owned(),
+            breaking: true,
+        }],
+    };
+    let methods = client.methods.iter();
+    methods.flat_map(|known| of_method(&known.method)).collect()
+}
+
+/// What breaks a client's calls of one method.
+pub(crate) fn misfits(client: &Method, called: &Method) -> Vec<Change> {
+    let mut walk = Walk::new(&client.types, &called.types);
+    method_changes(&mut walk, client, called);
+    let mut changes = walk.finish();
+    changes.retain(|change| change.breaking);
+    changes
+}
+
+/// Changes on one line.
+pub fn in_words(changes: &[Change]) -> String {
+    let lines: Vec<_> = changes
+        .iter()
+        .map(|change| format!("{}: {}", change.path, change.what))
+        .collect();
+    lines.join("; ")
+}
+
 fn method_changes(walk: &mut Walk<'_>, old: &Method, new: &Method) {
     walk.enter_method();
     match (&old.not_callable, &new.not_callable) {
@@ -181,7 +213,7 @@ fn result(walk: &mut Walk<'_>, old: &Method, new: &Method) {
 }
 
 /// What a method gives as its value, and what with `err`, if it has that.
-fn outcomes(method: &Method) -> (Option<Ty>, Option<Option<Ty>>) {
+pub(crate) fn outcomes(method: &Method) -> (Option<Ty>, Option<Option<Ty>>) {
     match method.result_ty.map(|ty| (ty, method.types.shape(ty))) {
         Some((_, Shape::Result(ok, err))) => (*ok, Some(*err)),
         Some((ty, _)) => (Some(ty), None),

@@ -64,7 +64,7 @@ impl GuestEngine {
     pub(crate) fn new(kind: EngineKind, slots: u32) -> wasmtime::Result<Self> {
         let engine = Engine::new(&settings(kind, slots))?;
         let mut plain = Linker::new(&engine);
-        imports::link(&mut plain)?;
+        imports::link(&mut plain, kind)?;
         let mut with_config = plain.clone();
         imports::link_config(&mut with_config)?;
         let mut hasher = std::hash::DefaultHasher::new();

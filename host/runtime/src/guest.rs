@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::http::egress::Egress;
+use crate::imports::blobs::values::Buffers;
 use crate::instance::Seat;
 use crate::link::Linked;
 use meter::Meter;
@@ -35,6 +35,7 @@ pub(crate) struct Guest {
     pub(crate) turns: Turns,
     pub(crate) output: Arc<Output>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) buffers: Arc<Buffers>,
 }
 
 impl Guest {
@@ -60,12 +61,13 @@ impl Guest {
             turns: Turns::default(),
             output,
             meter: meter.clone(),
+            buffers: Buffers::new(limits.host_memory),
         })
     }
 
-    /// The granted `wasi:config` values.
-    pub(crate) fn config(&self) -> WasiConfig<'_> {
-        WasiConfig::new(&self.linked.granted().config)
+    /// What the guest holds of the host's.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
     }
 }
 

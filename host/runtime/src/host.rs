@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use granary_core::error::CallError;
@@ -12,11 +12,13 @@ use granary_core::id::{CallId, GrainId};
 use granary_core::kind::Mode;
 use parking_lot::Mutex;
 
+use crate::value::Typed;
+
 /// A boxed answer that somebody is still working on.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Arguments or a result, in one of the encodings that every method understands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
     /// JSON text.
     Json(Vec<u8>),
@@ -24,18 +26,40 @@ pub enum Payload {
     Cbor(Vec<u8>),
     /// Uninterpreted bytes, for a lone `list<u8>`.
     Raw(Vec<u8>),
+    /// The values themselves, from or for a client that the host has linked.
+    Typed(Typed),
 }
 
 /// Some entries of a grain's state in the order of their keys, and whether there are more behind them.
 pub type StatePage = (Vec<(String, Vec<u8>)>, bool);
 
-/// Which of its two streams a guest wrote to.
+/// How a guest wrote to its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogStream {
-    /// Standard output.
+    /// To its standard output.
     Stdout,
-    /// Standard error.
+    /// To its standard error.
     Stderr,
+    /// Through `wasi:logging`.
+    Leveled(LogLevel),
+}
+
+/// The levels of `wasi:logging`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Values and the flow of control.
+    Trace,
+    /// For somebody who looks for a fault.
+    Debug,
+    /// For somebody who watches.
+    Info,
+    /// Something is dangerous.
+    Warn,
+    /// Something failed.
+    Error,
+    /// Nothing goes on.
+    Critical,
 }
 
 /// The grain's state as the turn finds it.
@@ -68,7 +92,9 @@ pub struct TurnContext {
     pub cancelled: AtomicBool,
     /// Set by [`TurnContext::give_up`].
     pub given_up: AtomicBool,
-    /// Whether the turn may write.
+    /// Async calls that it has made and that are not answered. Count one with [`TurnContext::call_out`].
+    pub calling: AtomicU32,
+    /// Whether the turn may write, and run beside others.
     pub mode: Mode,
     /// The state as the turn finds it.
     pub head: TurnHead,
@@ -91,9 +117,25 @@ impl TurnContext {
         self.given_up.store(true, Ordering::Release);
     }
 
+    /// Counts an async call for as long as the answer lives: until then a turn that has answered itself is not over.
+    pub fn call_out(self: &Arc<Self>) -> CallingOut {
+        self.calling.fetch_add(1, Ordering::AcqRel);
+        CallingOut(Arc::clone(self))
+    }
+
     /// Whether nobody waits for the answer any more, for whatever reason.
     pub fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Acquire) || self.is_cancelled()
+    }
+}
+
+/// An async call that a turn waits for, or may yet wait for.
+#[derive(Debug)]
+pub struct CallingOut(Arc<TurnContext>);
+
+impl Drop for CallingOut {
+    fn drop(&mut self) {
+        self.0.calling.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -114,7 +156,11 @@ pub trait Host: Send + Sync + 'static {
     /// The same as [`Host::read`], if that can be told without waiting.
     fn cached(&self, key: &str) -> Option<Option<Vec<u8>>>;
 
-    /// Calls another grain. Dropping the future gives the call up.
+    /// How many commits have changed the state by now. What [`Host::read`] and the others give is at least as new.
+    fn version(&self) -> u64;
+
+    /// Calls another grain. Dropping the future gives the call up. Typed arguments are answered with typed values, an own `err`
+    /// among them; under an idempotency key with JSON text, as answers are kept in that form.
     fn call<'a>(&'a self, call: OutgoingCall) -> BoxFuture<'a, Result<Payload, CallError>>;
 
     /// Whether a one-way message would be taken: kind and method exist and the arguments (JSON text) fit.
@@ -143,4 +189,6 @@ pub struct OutgoingCall {
     pub timeout: Option<Duration>,
     /// The key under which the answer is kept.
     pub idempotency_key: Option<String>,
+    /// Whether the turns that run beside this one stand still until it has its answer: it blocks a guest that runs several.
+    pub holds: bool,
 }

@@ -3,33 +3,51 @@
 //! Each function of `granary:grain` has one body. How it reaches the store differs: a synchronous guest lends its store to the function for as
 //! long as it runs, an async one only between two awaits, so that its other turns go on meanwhile. [`Reach`] hides that.
 
+pub(crate) mod blobs;
 mod calls;
+pub(crate) mod clients;
 mod context;
+pub(crate) mod keyvalue;
+mod logging;
+mod settings;
 mod state;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentNamedList, GuestTaskId, Lift, Linker, LinkerInstance, Lower};
+use wasmtime::component::{
+    Accessor, ComponentNamedList, GuestTaskId, Lift, Linker, LinkerInstance, Lower, Resource,
+};
 use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::bindings::LinkOptions;
 
-use crate::Host;
 use crate::guest::Guest;
 use crate::guest::turn::Turn;
+use crate::{EngineKind, Host};
 
 /// Links everything that needs no grant, or that refuses by itself where there is none.
-pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<Guest>, engine: EngineKind) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &LinkOptions::default())?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     context::link(&mut linker.instance("granary:grain/context@0.1.0")?)?;
     state::link(&mut linker.instance("granary:grain/state@0.1.0")?)?;
-    calls::link(&mut linker.instance("granary:grain/calls@0.1.0")?)
+    calls::link(&mut linker.instance("granary:grain/calls@0.1.0")?)?;
+    keyvalue::link(linker)?;
+    blobs::link(linker)?;
+    logging::link(linker)?;
+    match engine {
+        // A component that imports an async function is always run by the other one.
+        EngineKind::Sync => Ok(()),
+        EngineKind::Async => {
+            calls::link_async(&mut linker.instance("granary:grain/async-calls@0.1.0")?)
+        }
+    }
 }
 
-/// Links `wasi:config`, which is only there by grant.
+/// Links the settings of a kind, which are only there by grant.
 pub(crate) fn link_config(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi_config::add_to_linker(linker, |guest: &mut Guest| guest.config())
+    settings::link(linker)
 }
 
 /// Names one of a store's turns for as long as an import works for it.
@@ -41,7 +59,7 @@ pub(crate) enum TurnKey {
     Beside(GuestTaskId),
 }
 
-/// Which turn the running code belongs to. None in start code, and in an async component's task that outlived its turn: nothing is
+/// Which turn the running code belongs to. To be asked while the import's own task is the current one: up to the first await. None in start code, and in an async component's task that outlived its turn: nothing is
 /// guessed there.
 pub(crate) fn current(store: &mut StoreContextMut<'_, Guest>) -> Option<TurnKey> {
     let turns = &store.data().turns;
@@ -98,10 +116,22 @@ impl Reach for StoreContextMut<'_, Guest> {
     }
 }
 
-/// Defines one waiting function. A macro, because no closure type can be generic over the lifetime of the store. The functions of
-/// `granary:grain` are plain ones in WIT, so that they are blocking functions for both engines: Wasmtime accepts no other for them.
+impl<T: Reach> Reach for &mut T {
+    fn with<R>(&mut self, body: impl FnOnce(&mut StoreContextMut<'_, Guest>) -> R) -> R {
+        (**self).with(body)
+    }
+}
+
+impl Reach for &Accessor<Guest> {
+    fn with<R>(&mut self, body: impl FnOnce(&mut StoreContextMut<'_, Guest>) -> R) -> R {
+        Accessor::with(self, |mut access| body(&mut access.as_context_mut()))
+    }
+}
+
+/// Defines one waiting function. A macro, because no closure type can be generic over the lifetime of the store. A function that is
+/// a plain one in WIT blocks the component in both engines: Wasmtime accepts no other for it.
 macro_rules! waiting {
-    ($instance:expr, $name:literal, $body:path, ($($arg:ident: $type:ty),*)) => {
+    ($instance:expr, $name:expr, $body:path, ($($arg:ident: $type:ty),*)) => {
         $crate::imports::define($instance, $name, |store, ($($arg,)*): ($($type,)*)| {
             Box::new(async move { Ok(($body(store, $($arg),*).await,)) })
         })
@@ -110,6 +140,16 @@ macro_rules! waiting {
 use waiting;
 
 type Linked<'a> = LinkerInstance<'a, Guest>;
+
+/// What becomes of a resource of ours when the guest drops its last handle.
+fn forget<T: Send + 'static>(
+    mut store: StoreContextMut<'_, Guest>,
+    handle: u32,
+) -> wasmtime::Result<()> {
+    let table = store.data_mut().ctx().table;
+    table.delete(Resource::<T>::new_own(handle))?;
+    Ok(())
+}
 
 fn define<P, R, F>(instance: &mut Linked<'_>, name: &str, body: F) -> wasmtime::Result<()>
 where

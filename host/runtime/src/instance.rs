@@ -15,7 +15,6 @@ use bytes::Bytes;
 use granary_core::activation::{ActivateReason, DeactivateReason};
 use granary_core::error::{CallError, LimitName};
 use granary_core::id::{Epoch, GrainId, Revision};
-use granary_core::kind::Mode;
 use granary_core::turn::Wishes;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::oneshot;
@@ -25,7 +24,7 @@ use crate::guest::meter::Meter;
 use crate::{Arguments, Host, Linked, Method, Results, TurnContext};
 use guard::{Guarded, Stopped};
 use live::{Live, Outcome};
-use session::{Read, Reads};
+use session::{Beside, Entry};
 use slot::{Lease, Slot};
 
 /// A streaming HTTP body.
@@ -133,7 +132,7 @@ struct Inner {
     meter: Arc<Meter>,
     slot: Arc<Slot>,
     /// Only used in async components.
-    reads: Arc<Reads>,
+    beside: Arc<Beside>,
 }
 
 impl Instance {
@@ -143,7 +142,7 @@ impl Instance {
                 linked,
                 meter,
                 slot: Slot::new(live),
-                reads: Arc::default(),
+                beside: Arc::default(),
             }),
         }
     }
@@ -187,9 +186,9 @@ impl Inner {
             let lease = self.slot.try_borrow();
             return self.run_alone(lease, turn, work, wall).await;
         }
-        let read = turn.mode == Mode::Read;
+        let overlaps = turn.mode.overlaps();
         match work {
-            Work::Method { method, arguments } if read => {
+            Work::Method { method, arguments } if overlaps => {
                 self.run_beside(turn, method, arguments, wall).await
             }
             Work::Method { .. }
@@ -197,7 +196,7 @@ impl Inner {
             | Work::Deactivate(_)
             | Work::Migrate { .. }
             | Work::Http { .. } => {
-                // The last read's session may still be tidying up.
+                // The last session may still be tidying up.
                 let lease = tokio::time::timeout(wall, self.slot.borrow())
                     .await
                     .unwrap_or(None);
@@ -256,7 +255,7 @@ impl Inner {
         wall: Duration,
     ) -> Ended {
         let (done, ended) = oneshot::channel();
-        if self.reads.push(Read {
+        if self.beside.push(Entry {
             context,
             method,
             arguments,
@@ -264,7 +263,7 @@ impl Inner {
         }) {
             session::start(
                 self.slot.clone(),
-                self.reads.clone(),
+                self.beside.clone(),
                 self.meter.clone(),
                 self.linked.lane().clone(),
             );
@@ -273,7 +272,7 @@ impl Inner {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => self.dead(session::conflict()),
             Err(_) => {
-                self.reads.kill();
+                self.beside.kill();
                 self.dead(failure::wall_time(
                     LimitName::WallTime,
                     "limits.wall-time",

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+mod clients;
 mod convert;
 mod docs;
 mod error;
@@ -15,10 +16,14 @@ pub(crate) mod sample;
 mod tests;
 mod types;
 
+pub(crate) use clients::{APP, CALL, RESOURCE, SUFFIX, WITH_OPTIONS, target};
+pub use clients::{ClientImport, ClientMethod};
 pub use docs::embed_docs;
 pub use error::ComponentError;
 pub(crate) use nearest::nearest;
 pub(crate) use types::{Member, Members, Shape, Ty, Types};
+
+use crate::value::LastFit;
 
 /// One import of a component, all of which the host can serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,8 @@ pub struct Method {
     /// Whether an object may be the first parameter's bare value: see [`crate::value`].
     pub(crate) bare_object: bool,
     pub(crate) types: Arc<Types>,
+    /// Of a client's method: what it was last found to say of a called one.
+    pub(crate) last_fit: LastFit,
 }
 
 /// A component's own account of itself.
@@ -72,6 +79,8 @@ pub struct Interface {
     pub methods: Vec<Arc<Method>>,
     /// What it imports. The host can serve each, given the grants.
     pub imports: Vec<Import>,
+    /// Which of them call other kinds with types.
+    pub clients: Vec<Arc<ClientImport>>,
     /// The full names of everything that it exports.
     pub exports: Vec<String>,
     /// The exported `granary:grain/lifecycle@…`.
@@ -85,6 +94,14 @@ pub struct Interface {
     /// The kind's world and own interfaces as WIT text, with doc comments where the component carries them.
     pub wit: String,
     pub(crate) types: Arc<Types>,
+}
+
+/// The methods that a world exports.
+pub(crate) fn methods_of(
+    resolve: &wit_parser::Resolve,
+    world: wit_parser::WorldId,
+) -> Result<Vec<Arc<Method>>, ComponentError> {
+    Ok(inspect::read_methods(resolve, world)?.0)
 }
 
 impl Interface {
@@ -105,6 +122,12 @@ impl Interface {
             let mut found = self.methods.iter().filter(named);
             found.next().filter(|_| found.next().is_none())
         })
+    }
+
+    /// The method that a client means which gave these arguments: that of its name in the interface that the client was made from, else
+    /// that of its name.
+    pub fn called_by(&self, arguments: &crate::Typed) -> Option<&Arc<Method>> {
+        target(arguments.method(), self)
     }
 
     /// The public name that is most like a wrong one, if any is like it.

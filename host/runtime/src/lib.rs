@@ -7,6 +7,7 @@
 
 mod bindings;
 mod cache;
+pub mod client;
 pub mod compare;
 pub mod componentize;
 mod engine;
@@ -21,17 +22,19 @@ pub mod runtime;
 pub mod schema;
 pub mod value;
 mod wit;
+pub mod world;
 
-pub use compare::{Change, Comparison, Verdict, compare};
-pub use componentize::{componentize, is_core_module};
+pub use compare::{Change, Comparison, Verdict, compare, compare_client};
+pub use componentize::{carries_world, componentize, is_core_module};
 pub use engine::EngineKind;
 pub use engine::capacity::Capacity;
 pub use host::{
-    BoxFuture, Host, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
+    BoxFuture, Host, LogLevel, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
 };
 pub use instance::{Answered, Ended, HeldResponse, HttpBody, Instance, Seat, Work};
-pub use interface::{ComponentError, Import, Interface, Method, Param};
+pub use interface::{ClientImport, ClientMethod, ComponentError, Import, Interface, Method, Param};
 pub use link::{LinkError, Linked};
 pub use runtime::{Component, Runtime, RuntimeConfig, RuntimeError};
 pub use schema::{json_schema, openapi};
-pub use value::{Arguments, Body, JsonOptions, Results, ValueError};
+pub use value::{Arguments, Body, JsonOptions, Results, Typed, ValueError};
+pub use world::{World, WorldError};

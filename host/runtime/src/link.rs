@@ -6,6 +6,7 @@ pub(crate) mod granted;
 use std::sync::Arc;
 
 use granary_core::error::{CallError, LimitName};
+use granary_core::id::KindName;
 use granary_core::kind::KindSpec;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -21,7 +22,7 @@ use crate::guest::meter::Meter;
 use crate::instance::guard::{Guarded, Stopped};
 use crate::instance::live::Live;
 use crate::instance::{failure, interrupt};
-use crate::{Component, Instance, Seat};
+use crate::{ClientImport, Component, Instance, Seat, imports};
 
 /// Why a component and a manifest do not fit together. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,11 +121,18 @@ impl Prelinked {
         } else {
             &engine.plain
         };
-        let pre = linker
-            .instantiate_pre(&component.compiled)
-            .map_err(|error| LinkError::Import {
-                why: format!("{error:#}"),
-            })?;
+        let import = |error: wasmtime::Error| LinkError::Import {
+            why: format!("{error:#}"),
+        };
+        let clients = &component.interface.clients;
+        let pre = if clients.is_empty() {
+            linker.instantiate_pre(&component.compiled)
+        } else {
+            let mut linker = linker.clone();
+            imports::clients::link(&mut linker, clients).map_err(import)?;
+            linker.instantiate_pre(&component.compiled)
+        };
+        let pre = pre.map_err(import)?;
         let exports = Arc::new(Exports::find(component)?);
         Ok(Self { pre, exports })
     }
@@ -159,6 +167,11 @@ impl Linked {
     /// The component.
     pub fn component(&self) -> &Arc<Component> {
         &self.component
+    }
+
+    /// The kind that a client of the component calls.
+    pub fn called_by<'a>(&'a self, client: &'a ClientImport) -> &'a KindName {
+        client.called(&self.spec)
     }
 
     pub(crate) fn granted(&self) -> &Granted {

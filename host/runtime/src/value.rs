@@ -48,9 +48,12 @@ mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod write;
 
 pub(crate) use arguments::takes_bare_object;
+pub(crate) use typed::LastFit;
+pub use typed::Typed;
 
 /// The arguments of one call, fully checked against the method's type: entering the guest with them cannot fail on a type.
 #[derive(Debug, Clone, PartialEq)]

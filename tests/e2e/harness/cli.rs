@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::node::{Node, PROGRAM};
-use super::{within, without_settings};
+use super::{guests, within, without_settings};
 
 /// What one run of the program left.
 #[derive(Debug)]
@@ -18,8 +18,19 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Runs `granary` with these arguments in a folder, against a node if one is given.
+    /// Runs `granary` with these arguments in a folder, against a node if one is given. It knows the tool chains of the tests, if
+    /// some test has had them installed.
     pub(crate) async fn run(folder: &Path, node: Option<&Node>, arguments: &[&str]) -> Self {
+        Self::run_with(folder, node, arguments, &[]).await
+    }
+
+    /// The same with variables of its own.
+    pub(crate) async fn run_with(
+        folder: &Path,
+        node: Option<&Node>,
+        arguments: &[&str],
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let mut command = Command::new(PROGRAM);
         command
             .args(arguments)
@@ -28,6 +39,8 @@ impl Cli {
             .env("NO_COLOR", "1")
             .kill_on_drop(true);
         without_settings(&mut command);
+        command.env(guests::TOOLCHAINS, guests::toolchains_folder());
+        command.envs(variables.iter().copied());
         if let Some(node) = node {
             command.env("GRANARY_URL", node.url());
         }

@@ -30,6 +30,8 @@ impl Client {
     /// A client of the node at `base`, with a bearer token and without checking certificates if told so.
     pub(crate) fn new(base: String, token: Option<String>, any_certificate: bool) -> Self {
         let http = reqwest::Client::builder().danger_accept_invalid_certs(any_certificate);
+        // A connection that rested while guests were built may just be closing.
+        let http = http.pool_idle_timeout(std::time::Duration::from_secs(5));
         let http = http.timeout(super::PATIENCE).no_proxy().build().unwrap();
         Self { base, token, http }
     }

@@ -1,6 +1,6 @@
-//! The sample grains and the guests that only a test could love, built from source once a run.
+//! The sample grains and the guests that only a test could love, built from source once a run, and the tool chains that build them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -12,15 +12,63 @@ use super::repository;
 /// The guests that only a test could love. Those without a manifest are none: they show what must be refused.
 const TEST_GUESTS: &str = "tests/guests";
 
+/// Says where the tool chains lie.
+pub(crate) const TOOLCHAINS: &str = "GRANARY_TOOLCHAINS";
+
+/// Where the tool chains of all languages are installed for tests: once a checkout, not into the developer's own folder.
+pub(crate) fn toolchains_folder() -> PathBuf {
+    repository().join("target").join("toolchains")
+}
+
+/// What builds guests of every language, installed by the program under test. What is there at its pinned version stays.
+static TOOLCHAINS_INSTALLED: LazyLock<()> = LazyLock::new(|| {
+    let languages = ["c", "zig", "go", "python", "js", "ts"];
+    let output = Command::new(PROGRAM)
+        .args(["toolchain", "install"])
+        .args(languages)
+        .env(TOOLCHAINS, toolchains_folder())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "no tool chains:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+});
+
+/// Makes sure that guests of every language can be built, and says where their tool chains lie.
+pub(crate) fn toolchains() -> PathBuf {
+    *TOOLCHAINS_INSTALLED;
+    toolchains_folder()
+}
+
+/// Whether a project, or one right below it, is written in another language than Rust.
+fn needs_toolchains(project: &Path) -> bool {
+    let below = std::fs::read_dir(project).into_iter().flatten().flatten();
+    let folders = below
+        .map(|entry| entry.path())
+        .chain([project.to_path_buf()]);
+    let texts =
+        folders.filter_map(|folder| std::fs::read_to_string(folder.join("granary.toml")).ok());
+    let mut lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.any(|line| line.starts_with("language = ") && !line.contains("rust"))
+}
+
+/// One of them in every language: `torture-go` lies in `go`.
+const TORTURE: &str = "tests/guests/torture";
+
 /// Builds every guest, with the program under test.
 static BUILT: LazyLock<()> = LazyLock::new(|| {
     build("sample-grains");
+    build(TORTURE);
     // One by one: three of them are revisions of the same kind.
     let mut guests: Vec<_> = std::fs::read_dir(repository().join(TEST_GUESTS))
         .unwrap()
         .map(|entry| entry.unwrap())
         .collect();
     guests.retain(|entry| entry.path().join("granary.toml").exists());
+    guests.retain(|entry| !entry.file_name().to_string_lossy().starts_with(FOREIGN));
     guests.iter().for_each(|entry| {
         build(&format!(
             "{TEST_GUESTS}/{}",
@@ -35,6 +83,10 @@ fn build(project: &str) {
         .args(["build", project])
         .current_dir(repository())
         .stdin(Stdio::null());
+    command.env(TOOLCHAINS, toolchains_folder());
+    if needs_toolchains(&repository().join(project)) {
+        toolchains();
+    }
     // Their dependencies build once.
     let target = if project.starts_with(TEST_GUESTS) {
         TEST_GUESTS
@@ -50,11 +102,55 @@ fn build(project: &str) {
     );
 }
 
+/// What the names of components begin with that tools of other hosts build.
+const FOREIGN: &str = "foreign-";
+
+/// JavaScript's older tool, which knows `wasi:http`: nothing that a grain needs, so `granary toolchain` does not have it.
+const COMPONENTIZE_JS: &str = "@bytecodealliance/componentize-js@0.23.0";
+
+/// Builds those, with the tools of their own world on the path.
+static FOREIGN_BUILT: LazyLock<()> = LazyLock::new(|| {
+    let tools = toolchains();
+    let prefix = tools.join("foreign");
+    let programs = prefix.join("node_modules/.bin");
+    if !programs.join("componentize-js").exists() {
+        let mut npm = Command::new("npm");
+        npm.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefix",
+        ]);
+        let output = npm.arg(&prefix).arg(COMPONENTIZE_JS).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no {COMPONENTIZE_JS}:\n{said}");
+    }
+    let mut path = vec![programs, tools.join("python/bin")];
+    path.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    for name in ["foreign-js", "foreign-python"] {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["build", &format!("{TEST_GUESTS}/{name}")])
+            .current_dir(repository())
+            .env("PATH", std::env::join_paths(&path).unwrap())
+            .stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name} does not build:\n{said}");
+    }
+});
+
 /// Where a guest's source lies, and where its component is left.
 fn places(name: &str) -> (PathBuf, PathBuf) {
     let sample = repository().join("sample-grains").join(name);
     let test = repository().join(TEST_GUESTS).join(name);
-    let (source, project) = if sample.exists() {
+    let (source, project) = if let Some(language) = name.strip_prefix("torture-") {
+        let torture = repository().join(TORTURE);
+        (torture.join(language), torture)
+    } else if sample.exists() {
         (sample, repository().join("sample-grains"))
     } else {
         (test.clone(), test)
@@ -73,7 +169,11 @@ fn section(name: &str) -> (String, toml::Value) {
 
 /// A guest's component.
 pub(crate) fn component(name: &str) -> Vec<u8> {
-    *BUILT;
+    if name.starts_with(FOREIGN) {
+        *FOREIGN_BUILT;
+    } else {
+        *BUILT;
+    }
     let file = places(name).1.join(format!("{}.wasm", section(name).0));
     std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }

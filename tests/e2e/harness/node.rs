@@ -149,6 +149,8 @@ impl Node {
 
     /// A node with these sample grains deployed.
     pub(crate) async fn serving(kinds: &[&str]) -> Self {
+        // First, for it may take a minute: a node closes the connection that has been idle for so long, and the next request goes nowhere.
+        kinds.iter().for_each(|kind| drop(guests::component(kind)));
         let node = Self::start().await;
         for kind in kinds {
             node.deploy(kind).await.ok();

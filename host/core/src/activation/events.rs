@@ -43,7 +43,7 @@ pub struct Facts {
     pub migrate: Option<Revision>,
     /// Whether the component has hooks around an activation.
     pub hooks: bool,
-    /// Whether `read` turns may overlap.
+    /// Whether `read` and `interleave` turns may overlap.
     pub side_by_side: bool,
     /// The limits of the revision that runs.
     pub rules: Rules,
@@ -79,8 +79,8 @@ pub enum Event {
     Moded {
         /// Which.
         call: CallId,
-        /// Whether it is a `read`.
-        read: bool,
+        /// Whether it is a `read` or an `interleave`.
+        beside: bool,
     },
     /// The caller or an operator gave a call up.
     Cancel {

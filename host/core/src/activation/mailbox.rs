@@ -13,8 +13,8 @@ pub struct Waiting {
     pub call: CallId,
     /// Bytes of its arguments.
     pub bytes: u64,
-    /// Whether it may not write.
-    pub read: bool,
+    /// Whether it may run beside others of which this is true, too: calls of `read` and `interleave` methods.
+    pub beside: bool,
     /// When its caller stops waiting.
     pub deadline: Time,
     /// Whether it had a turn already that left nothing.
@@ -95,9 +95,9 @@ impl Mailbox {
         late
     }
 
-    pub(super) fn set_read(&mut self, call: CallId, read: bool) {
+    pub(super) fn set_beside(&mut self, call: CallId, beside: bool) {
         if let Some(waiting) = self.calls.iter_mut().find(|waiting| waiting.call == call) {
-            waiting.read = read;
+            waiting.beside = beside;
         }
     }
 

@@ -91,6 +91,10 @@ impl World {
                 self.due.push(Due::End(turn));
             }
             Effect::Commit(turn) => {
+                assert!(
+                    !self.due.iter().any(|due| matches!(due, Due::Commit(_))),
+                    "invariant 6"
+                );
                 self.unkept.insert(turn);
                 self.due.push(Due::Commit(turn));
             }
@@ -118,11 +122,12 @@ impl World {
     }
 
     fn check_overlap(&self, work: Work) {
-        let is_read = |work: &Work| matches!(work, Work::Call(call) if self.overlap.contains(call));
+        let may_overlap =
+            |work: &Work| matches!(work, Work::Call(call) if self.overlap.contains(call));
         let alone = self.running.is_empty();
         assert!(
-            alone || (is_read(&work) && self.running.values().all(is_read)),
-            "invariants 1 and 6"
+            alone || (may_overlap(&work) && self.running.values().all(may_overlap)),
+            "invariants 1 and 7"
         );
     }
 
@@ -200,18 +205,18 @@ impl World {
             0..=3 => {
                 self.next_call += 1;
                 let call = CallId(self.next_call);
-                let read = choice % 3 == 0;
+                let beside = choice % 3 == 0;
                 if !self.gone {
                     self.arrived.insert(call);
                 }
-                if read {
+                if beside {
                     self.overlap.insert(call);
                 }
                 let deadline = Time(self.now + 1 + u64::from(outcome));
                 self.handle(Event::Arrived(Waiting {
                     call,
                     bytes: u64::from(choice % 16),
-                    read,
+                    beside,
                     deadline,
                     repeated: false,
                 }));

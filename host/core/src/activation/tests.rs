@@ -1,5 +1,7 @@
 //! Each rule as a list of events and the whole list of effects.
 
+mod beside;
+
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -43,15 +45,15 @@ fn waiting(id: u128) -> Waiting {
     Waiting {
         call: CallId(id),
         bytes: 10,
-        read: false,
+        beside: false,
         deadline: Time(500),
         repeated: false,
     }
 }
 
-fn read(id: u128) -> Event {
+fn beside(id: u128) -> Event {
     Event::Arrived(Waiting {
-        read: true,
+        beside: true,
         ..waiting(id)
     })
 }
@@ -159,15 +161,15 @@ fn a_full_mailbox_is_an_answer() {
 #[test]
 fn reads_overlap_only_where_the_component_can_and_never_overtake() {
     let mut m = machine();
-    step(&mut m, 0, read(1));
+    step(&mut m, 0, beside(1));
     assert_eq!(
         step(&mut m, 0, Event::Loaded(facts(false, true))),
         [run(0, 1)]
     );
-    assert_eq!(step(&mut m, 0, read(2)), [run(1, 2)]);
+    assert_eq!(step(&mut m, 0, beside(2)), [run(1, 2)]);
     assert_eq!(step(&mut m, 0, call(3)), []);
     assert_eq!(
-        step(&mut m, 0, read(4)),
+        step(&mut m, 0, beside(4)),
         [],
         "it came after an exclusive one"
     );
@@ -181,9 +183,9 @@ fn reads_overlap_only_where_the_component_can_and_never_overtake() {
         [reply(2, 3), run(3, 4)]
     );
     let mut m = machine();
-    step(&mut m, 0, read(1));
+    step(&mut m, 0, beside(1));
     step(&mut m, 0, Event::Loaded(facts(false, false)));
-    assert_eq!(step(&mut m, 0, read(2)), []);
+    assert_eq!(step(&mut m, 0, beside(2)), []);
 }
 
 #[test]
@@ -213,11 +215,11 @@ fn a_failed_turn_is_answered_and_replaced_for_the_next_call() {
 #[test]
 fn a_failed_read_waits_for_its_neighbours_and_lets_nobody_in() {
     let mut m = machine();
-    step(&mut m, 0, read(1));
+    step(&mut m, 0, beside(1));
     step(&mut m, 0, Event::Loaded(facts(false, true)));
-    step(&mut m, 0, read(2));
+    step(&mut m, 0, beside(2));
     assert_eq!(step(&mut m, 0, ended(0, End::Failed)), [reply(0, 1)]);
-    assert_eq!(step(&mut m, 0, read(3)), []);
+    assert_eq!(step(&mut m, 0, beside(3)), []);
     let replaced = [
         reply(1, 2),
         Effect::Drop,

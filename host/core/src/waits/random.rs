@@ -9,14 +9,23 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A turn works through the grains that it has to call, one after the other.
+/// A turn works through the grains that it has to call, two at a time where it is a pair's turn, else one after the other.
 #[derive(Debug, Clone)]
 struct Running {
     call: CallId,
     /// The turn that waits for it; none from outside.
     caller: Option<usize>,
     script: VecDeque<usize>,
-    waits: bool,
+    /// Answers that it waits for.
+    waits: usize,
+}
+
+impl Running {
+    /// Every other turn waits for two calls at a time; none ends while it waits.
+    fn may_go_on(&self) -> bool {
+        let pairs = self.call.0.is_multiple_of(2);
+        self.waits == 0 || (pairs && self.waits == 1 && !self.script.is_empty())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +79,7 @@ impl World {
             call: CallId(self.next_call),
             caller,
             script,
-            waits: false,
+            waits: 0,
         }
     }
 
@@ -78,7 +87,7 @@ impl World {
         if self.places[at].turn.is_none()
             && let Some(next) = self.places[at].queue.pop_front()
         {
-            self.waits.started(next.call);
+            assert_eq!(self.waits.started(next.call), None);
             self.places[at].turn = Some(next);
         }
     }
@@ -101,7 +110,7 @@ impl World {
     fn answer(&mut self, call: CallId, caller: Option<usize>) {
         self.waits.ended(call);
         if let Some(turn) = caller.and_then(|caller| self.places[caller].turn.as_mut()) {
-            turn.waits = false;
+            turn.waits -= 1;
         }
     }
 
@@ -113,11 +122,11 @@ impl World {
         let depth = 3 - turn.script.len().min(3);
         match turn.script.pop_front() {
             Some(target) => {
-                turn.waits = true;
+                turn.waits += 1;
                 let caller = turn.call;
                 let next = self.turn(target, Some(at), depth + 1);
                 self.waits
-                    .call(caller, &grain(at), next.call, &grain(target));
+                    .call(caller, &grain(at), next.call, &grain(target), false);
                 self.travelling.push((target, next));
             }
             None => {
@@ -130,7 +139,7 @@ impl World {
 
     /// Does one thing that can be done. False: nothing can.
     fn step(&mut self, choice: usize) -> bool {
-        let ready = |place: &Place| place.turn.as_ref().is_some_and(|turn| !turn.waits);
+        let ready = |place: &Place| place.turn.as_ref().is_some_and(Running::may_go_on);
         let ready: Vec<_> = (0..self.places.len())
             .filter(|at| ready(&self.places[*at]))
             .collect();

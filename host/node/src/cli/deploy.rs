@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::project::{build_error, open_all};
+use crate::cli::project::{build_error, kinds, open_all};
 use crate::cli::terminal::{Terminal, Tone, cell};
 use crate::cli::upload::upload;
+use crate::manifest::{KindManifest, Manifest};
 use crate::project::Project;
 use crate::project::build::{Builder, Built};
 
@@ -31,7 +32,7 @@ pub struct DeployArgs {
     /// Show what would change, and change nothing
     #[arg(long)]
     plan: bool,
-    /// Deploy even if the new interface breaks callers
+    /// Deploy even if the new interface breaks callers, or a client does not fit the kind that it calls
     #[arg(long)]
     breaking: bool,
     /// Ask nothing
@@ -56,13 +57,13 @@ pub struct RollbackArgs {
 pub async fn deploy(client: &Client, terminal: &Terminal, args: &DeployArgs) -> Result<(), Error> {
     let projects = open_all(&args.paths)?;
     let mut results = Vec::new();
-    let mut builder = Builder::new(terminal.quiet);
-    for (project, manifest, kind) in kinds(&projects, &args.kinds)? {
+    let mut builder = Builder::new(terminal.quiet, false).asking(client.clone());
+    for (project, manifest, kind) in chosen(&projects, &args.kinds)? {
         let say = |line: &str| terminal.note(line);
         let built = builder
             .build(project, kind, &say)
             .await
-            .map_err(|e| build_error(&e, Some(&manifest)))?;
+            .map_err(|e| build_error(&e, Some(&manifest.path)))?;
         results.push(deploy_one(client, terminal, &built, args).await?);
     }
     if terminal.is_json() {
@@ -71,20 +72,11 @@ pub async fn deploy(client: &Client, terminal: &Terminal, args: &DeployArgs) -> 
     Ok(())
 }
 
-type Chosen<'a> = (&'a Project, PathBuf, &'a crate::manifest::KindManifest);
+type Chosen<'a> = (&'a Project, &'a Manifest, &'a KindManifest);
 
 /// The kinds of projects that were asked for; all if none was named.
-fn kinds<'a>(projects: &'a [Project], wanted: &[String]) -> Result<Vec<Chosen<'a>>, Error> {
-    let all = projects.iter().flat_map(|project| {
-        let manifests = project.manifests.iter();
-        manifests.flat_map(move |manifest| {
-            manifest
-                .kinds
-                .iter()
-                .map(move |kind| (project, manifest.path.clone(), kind))
-        })
-    });
-    let all: Vec<Chosen<'a>> = all.collect();
+fn chosen<'a>(projects: &'a [Project], wanted: &[String]) -> Result<Vec<Chosen<'a>>, Error> {
+    let all: Vec<Chosen<'a>> = kinds(projects).collect();
     let names: Vec<&str> = all
         .iter()
         .map(|(_, _, kind)| kind.spec.name.as_str())
@@ -127,6 +119,19 @@ async fn deploy_one(
             format!("granary deploy --kind {name} --breaking, if that is meant"),
         ));
     }
+    if !none(&plan["misfits"]) && !args.breaking {
+        show_plan(terminal, name, &plan);
+        let message = format!(
+            "{name}: it was built with a client that does not fit the kind that it calls; nothing was deployed"
+        );
+        return Err(Error::new(
+            Exit::Refused,
+            message,
+            format!(
+                "granary build makes the clients anew; granary deploy --kind {name} --breaking, if the other kind is to follow"
+            ),
+        ));
+    }
     if (breaks || grows(&plan))
         && !args.yes
         && !terminal.is_json()
@@ -156,10 +161,13 @@ pub async fn revise(client: &Client, built: &Built, query: &str) -> Result<Value
         .await
 }
 
+fn none(list: &Value) -> bool {
+    list.as_array().is_none_or(Vec::is_empty)
+}
+
 /// Whether a deployment of an existing kind would grant more than before.
 fn grows(plan: &Value) -> bool {
-    let any = |key: &str| plan[key].as_array().is_some_and(|list| !list.is_empty());
-    !plan["from"].is_null() && any("grants_added")
+    !plan["from"].is_null() && !none(&plan["grants_added"])
 }
 
 fn ask(terminal: &Terminal, name: &KindName) -> Result<(), Error> {
@@ -225,6 +233,7 @@ fn show_plan(terminal: &Terminal, name: &KindName, plan: &Value) {
         verdict(terminal, &plan["verdict"])
     ));
     show_differences(terminal, plan);
+    show_clients(terminal, plan);
     if let Some(live) = plan["live_activations"]
         .as_u64()
         .filter(|_| !plan["from"].is_null())
@@ -242,6 +251,27 @@ fn show_plan(terminal: &Terminal, name: &KindName, plan: &Value) {
             terminal.paint(Tone::Warn, "warning:"),
             cell(warning)
         ));
+    }
+}
+
+/// Which clients do not fit, on either side.
+fn show_clients(terminal: &Terminal, plan: &Value) {
+    let sides = [
+        ("misfits", "its client of"),
+        ("callers", "the client of it in"),
+    ];
+    for (key, label) in sides {
+        for affected in plan[key].as_array().into_iter().flatten() {
+            for change in affected["changes"].as_array().into_iter().flatten() {
+                terminal.out(format!(
+                    "  {} {label} {}: {}: {}",
+                    terminal.paint(Tone::Bad, "!"),
+                    cell(&affected["kind"]),
+                    cell(&change["path"]),
+                    cell(&change["what"])
+                ));
+            }
+        }
     }
 }
 
@@ -301,6 +331,9 @@ pub async fn rollback(
             "{kind}: revision {}{before}",
             cell(&done["revision"])
         ));
+        for warning in done["warnings"].as_array().into_iter().flatten() {
+            terminal.warn(format!("{kind}: {}", cell(warning)));
+        }
     }
     Ok(())
 }

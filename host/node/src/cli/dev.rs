@@ -15,7 +15,7 @@ use crate::cli::deploy::revise;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::follow::{Stream, print_log};
 use crate::cli::node::{Running, start_log, until_told};
-use crate::cli::project::{build_error, open_all};
+use crate::cli::project::{build_error, kinds, open_all};
 use crate::cli::sample::curl_lines;
 use crate::cli::settings;
 use crate::cli::terminal::{Terminal, Tone, cell};
@@ -24,7 +24,7 @@ use crate::config::units::Listen;
 use crate::config::{Config, Origin};
 use crate::manifest::{FILE_NAME, KindManifest, Source};
 use crate::project::Project;
-use crate::project::build::Builder;
+use crate::project::build::{BuildError, Builder, Built};
 
 /// What `dev` is told.
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ pub async fn dev(terminal: &Terminal, args: &DevArgs) -> Result<(), Error> {
     let mut dev = Dev {
         client: client.clone(),
         terminal: terminal.clone(),
-        builder: Builder::new(terminal.quiet),
+        builder: Builder::new(terminal.quiet, false).asking(client.clone()),
         projects,
     };
     tokio::select! {
@@ -129,39 +129,40 @@ impl Dev {
         outcome
     }
 
-    /// Builds and deploys kinds, the next one even if one fails. Gives those that run.
+    /// Builds and deploys kinds, the next one even if one fails. Gives those that run. A kind whose language cannot be built here is left
+    /// out: the others are worth having without it.
     async fn deploy_all(&mut self, wanted: &(dyn Fn(&KindName) -> bool + Sync)) -> Vec<KindName> {
         let mut deployed = Vec::new();
-        for project in self.projects.clone() {
-            for manifest in &project.manifests {
-                for kind in manifest.kinds.iter().filter(|kind| wanted(&kind.spec.name)) {
-                    match self.deploy(&project, &manifest.path, kind).await {
-                        Ok(()) => deployed.push(kind.spec.name.clone()),
-                        Err(error) => self.terminal.error(&error),
-                    }
+        for (project, manifest, kind) in kinds(&self.projects.clone()) {
+            let name = &kind.spec.name;
+            if !wanted(name) {
+                continue;
+            }
+            if !matches!(kind.source, Source::Prebuilt(_)) {
+                self.terminal.step("Building", name.as_str());
+            }
+            let terminal = self.terminal.clone();
+            let say = |line: &str| terminal.note(line);
+            let outcome = match self.builder.build(project, kind, &say).await {
+                Ok(built) => self.deploy(&built).await,
+                Err(BuildError::NoToolchain { missing, .. }) => {
+                    let run = missing.run.lines().next().unwrap_or_default().to_owned();
+                    self.terminal
+                        .warn(format!("{name} is left out: {missing}; {run}"));
+                    continue;
                 }
+                Err(error) => Err(build_error(&error, Some(&manifest.path))),
+            };
+            match outcome {
+                Ok(()) => deployed.push(name.clone()),
+                Err(error) => self.terminal.error(&error),
             }
         }
         deployed
     }
 
-    async fn deploy(
-        &mut self,
-        project: &Project,
-        manifest: &Path,
-        kind: &KindManifest,
-    ) -> Result<(), Error> {
-        let name = kind.spec.name.as_str();
-        if !matches!(kind.source, Source::Prebuilt(_)) {
-            self.terminal.step("Building", name);
-        }
-        let terminal = self.terminal.clone();
-        let say = |line: &str| terminal.note(line);
-        let built = self
-            .builder
-            .build(project, kind, &say)
-            .await
-            .map_err(|e| build_error(&e, Some(manifest)))?;
+    async fn deploy(&self, built: &Built) -> Result<(), Error> {
+        let name = built.kind.spec.name.as_str();
         let wheel = self.terminal.wheel("Deploying", name);
         let done = async {
             upload(
@@ -172,7 +173,7 @@ impl Dev {
                 &built.bytes,
             )
             .await?;
-            revise(&self.client, &built, "?breaking=true").await
+            revise(&self.client, built, "?breaking=true").await
         };
         let done = done.await;
         wheel.finish_and_clear();
@@ -306,7 +307,7 @@ fn affected(projects: &[Project], changed: &BTreeSet<PathBuf>) -> BTreeSet<KindN
 fn source(kind: &KindManifest) -> &Path {
     match &kind.source {
         Source::Prebuilt(path) => path,
-        Source::Rust { folder } | Source::Command { folder, .. } => folder,
+        Source::Language { folder, .. } | Source::Command { folder, .. } => folder,
     }
 }
 
@@ -446,7 +447,14 @@ fn is_source(path: &Path) -> bool {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let kept = name.starts_with('.')
-        || ["target", "node_modules", "Cargo.lock", "4913"].contains(&name.as_str());
+        || [
+            "target",
+            "node_modules",
+            "__pycache__",
+            "Cargo.lock",
+            "4913",
+        ]
+        .contains(&name.as_str());
     let temporary = [".swp", ".tmp", "~"].iter().any(|end| name.ends_with(end));
     !kept && !temporary
 }

@@ -11,9 +11,11 @@ use crate::cli::client::Client;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::settings;
 use crate::cli::terminal::{Terminal, Tone, bytes, cell};
+use crate::cli::toolchain::state;
 use crate::config::Config;
+use crate::manifest::sections::Language;
 use crate::manifest::{self, Manifest};
-use crate::project::toolchain::{self, Toolchain};
+use crate::project::toolchain;
 
 /// What `doctor` is told.
 #[derive(Debug, Args)]
@@ -25,23 +27,29 @@ pub struct DoctorArgs {
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub enum Level {
+    /// As it should be.
     Good,
+    /// Worth a look.
     Look,
+    /// To be mended.
     Bad,
 }
 
 /// One thing that was looked at.
 #[derive(Debug)]
-struct Finding {
-    level: Level,
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
     topic: &'static str,
     what: String,
-    hint: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
 }
 
 impl Finding {
-    fn good(topic: &'static str, what: impl Into<String>) -> Self {
+    /// Something is well.
+    pub fn good(topic: &'static str, what: impl Into<String>) -> Self {
         Self {
             level: Level::Good,
             topic,
@@ -50,7 +58,8 @@ impl Finding {
         }
     }
 
-    fn look(topic: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// Something deserves a look.
+    pub fn look(topic: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             level: Level::Look,
             topic,
@@ -59,7 +68,8 @@ impl Finding {
         }
     }
 
-    fn bad(topic: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// Something needs mending.
+    pub fn bad(topic: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             level: Level::Bad,
             topic,
@@ -77,6 +87,7 @@ pub async fn doctor(client: &Client, terminal: &Terminal, args: &DoctorArgs) -> 
             format!("version {}, engine wasmtime 48", env!("CARGO_PKG_VERSION")),
         ),
         guests().await,
+        languages().await,
         density(),
         open_files(),
     ];
@@ -107,7 +118,8 @@ pub async fn doctor(client: &Client, terminal: &Terminal, args: &DoctorArgs) -> 
     ))
 }
 
-fn show(terminal: &Terminal, findings: &[Finding]) {
+/// Prints findings.
+pub fn show(terminal: &Terminal, findings: &[Finding]) {
     if terminal.is_json() {
         let level = |level: Level| match level {
             Level::Good => "good",
@@ -134,20 +146,39 @@ fn show(terminal: &Terminal, findings: &[Finding]) {
 }
 
 async fn guests() -> Finding {
-    match toolchain::look(Path::new(".")).await {
-        Ok(Toolchain::Wasip2) => {
-            Finding::good("guests", format!("Rust with {}", toolchain::TARGET))
-        }
-        Ok(Toolchain::Debian { linker }) => Finding::good(
-            "guests",
-            format!("Rust of Debian, linked with {}", linker.display()),
-        ),
+    match toolchain::rust::look(Path::new(".")).await {
+        Ok(found) => Finding::good("guests", found.to_string()),
         Err(missing) => Finding::look(
             "guests",
-            format!("{missing}; prebuilt components run all the same"),
+            format!("{missing}; prebuilt components and other languages go all the same"),
             missing.run,
         ),
     }
+}
+
+/// The languages besides Rust: nobody has to have them.
+async fn languages() -> Finding {
+    let (mut ready, mut rest) = (Vec::new(), Vec::new());
+    for language in Language::ALL
+        .into_iter()
+        .filter(|language| *language != Language::Rust)
+    {
+        match state(language).await {
+            Ok(_) => ready.push(language.title()),
+            Err(_) => rest.push(language.name()),
+        }
+    }
+    let mut what = match ready.as_slice() {
+        [] => "none but Rust".to_owned(),
+        ready => ready.join(", "),
+    };
+    if !rest.is_empty() {
+        what.push_str(&format!(
+            "; for {} see granary toolchain list",
+            rest.join(", ")
+        ));
+    }
+    Finding::good("languages", what)
 }
 
 /// Fewer live grains than this are soon too few.

@@ -108,10 +108,19 @@ pub fn print_log(terminal: &Terminal, line: &Value) {
         return;
     };
     let grain = terminal.paint(Tone::Strong, &grain_text(line));
-    let text = match line["stream"].as_str() {
-        Some("stderr") => terminal.paint(Tone::Warn, text),
-        Some("host") => terminal.paint(Tone::Dim, text),
-        Some(_) | None => text.to_owned(),
+    let text = match (line["stream"].as_str(), line["level"].as_str()) {
+        (_, Some(level)) => {
+            let tone = match level {
+                "error" | "critical" => Tone::Bad,
+                "warn" => Tone::Warn,
+                "trace" | "debug" => Tone::Dim,
+                _ => Tone::Good,
+            };
+            format!("{} {text}", terminal.paint(tone, level))
+        }
+        (Some("stderr"), None) => terminal.paint(Tone::Warn, text),
+        (Some("host"), None) => terminal.paint(Tone::Dim, text),
+        (Some(_) | None, None) => text.to_owned(),
     };
     terminal.out(format!(
         "{} {grain} {text}",

@@ -5,18 +5,31 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::client::Client;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::terminal::{Terminal, Tone, bytes};
-use crate::project::build::{BuildError, Builder, Built};
+use crate::cli::toolchain;
+use crate::manifest::sections::Language;
+use crate::manifest::{KindManifest, Manifest};
+use crate::project::build::{BuildError, Builder, Built, Freshness};
 use crate::project::template::{self, NewError};
 use crate::project::{Project, ProjectError};
 
 /// What `new` is told.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  granary new shopping-list && cd shopping-list && granary dev")]
+#[command(
+    after_help = "Examples:\n  granary new shopping-list && cd shopping-list && granary dev\n  granary new shopping-list --lang python"
+)]
 pub struct NewArgs {
     /// The project's and the kind's name: a-z, 0-9 and '-'
-    name: String,
+    #[arg(required_unless_present = "list")]
+    name: Option<String>,
+    /// The language to write it in
+    #[arg(long, short, value_name = "LANG", value_enum, default_value = "rust")]
+    lang: Language,
+    /// List the languages, and whether they can be built here
+    #[arg(long, conflicts_with_all = ["name", "path"])]
+    list: bool,
     /// Where to write it; a folder of the name in this folder unless given
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
@@ -25,34 +38,63 @@ pub struct NewArgs {
 /// What `build` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Components are left in target/granary/KIND.wasm of each folder.\n\nExamples:\n  granary build\n  granary build sample-grains --output json"
+    after_help = "Components are left in target/granary/KIND.wasm of each folder.\nA client package that the WIT names (NAMESPACE:KIND-client) and wit/deps does not hold is made from that kind, of the\nsame project, of a folder beside it or of the node at --url, and left in wit/deps/KIND-client.wit.\n\nExamples:\n  granary build\n  granary build sample-grains --output json"
 )]
 pub struct BuildArgs {
     /// Folders with a granary.toml, or folders of such folders
     #[arg(value_name = "DIR", default_value = ".")]
     paths: Vec<PathBuf>,
+    /// Build what did not change, too
+    #[arg(long)]
+    force: bool,
 }
 
-/// Writes a project.
-pub fn new(terminal: &Terminal, args: &NewArgs) -> Result<(), Error> {
-    let folder = args
-        .path
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(&args.name));
-    let files = template::write(&args.name, &folder).map_err(|e| new_error(&e))?;
+/// Writes a project, or lists what it could be written in.
+pub async fn new(terminal: &Terminal, args: &NewArgs) -> Result<(), Error> {
+    let Some(name) = &args.name else {
+        return list(terminal).await;
+    };
+    let folder = args.path.clone().unwrap_or_else(|| PathBuf::from(name));
+    let files = template::write(name, args.lang, &folder).map_err(|e| new_error(&e))?;
     let shown = folder.display();
     if terminal.is_json() {
-        terminal.json(&json!({ "folder": shown.to_string(), "files": files }));
+        let language = args.lang.name();
+        terminal
+            .json(&json!({ "folder": shown.to_string(), "language": language, "files": files }));
         return Ok(());
     }
     terminal.out(format!("wrote {shown}: {}", files.join(", ")));
-    terminal.note(format!("next: cd {shown} && granary dev"));
+    if let Err(missing) = toolchain::state(args.lang).await {
+        terminal.note(format!("{} first: {}", missing.why, missing.run));
+    }
+    terminal.note(format!("next: cd {shown} && granary test && granary dev"));
+    Ok(())
+}
+
+async fn list(terminal: &Terminal) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for language in Language::ALL {
+        let state = toolchain::state(language).await;
+        values.push(json!({ "language": language.name(), "title": language.title(), "ready": state.is_ok() }));
+        let ready = state.map_or_else(|missing| missing.run, |_| "ready".to_owned());
+        rows.push(vec![
+            language.name().to_owned(),
+            language.title().to_owned(),
+            ready,
+        ]);
+    }
+    if terminal.is_json() {
+        terminal.json(&Value::Array(values));
+    } else {
+        terminal.table(&["LANG", "LANGUAGE", "TOOLS"], rows);
+    }
     Ok(())
 }
 
 fn new_error(error: &NewError) -> Error {
     let (exit, hint) = match error {
-        NewError::Name(_) | NewError::Word(_) => (Exit::Usage, "a name such as shopping-list"),
+        NewError::Name(_) | NewError::Word { .. } => (Exit::Usage, "a name such as shopping-list"),
         NewError::Exists(_) => (Exit::Failure, "another name, or --path DIR"),
         NewError::Write { .. } => (
             Exit::Failure,
@@ -90,28 +132,52 @@ pub fn build_error(error: &BuildError, manifest: Option<&Path>) -> Error {
     Error::caused(Exit::Failure, error, error.hint().unwrap_or(fallback))
 }
 
-/// Builds every kind and says what came out.
-pub async fn build(terminal: &Terminal, args: &BuildArgs) -> Result<(), Error> {
+/// Builds every kind and says what came out. A kind whose tool chain is missing does not keep the others from being built.
+pub async fn build(client: Client, terminal: &Terminal, args: &BuildArgs) -> Result<(), Error> {
     let projects = open_all(&args.paths)?;
-    let mut builder = Builder::new(terminal.quiet);
+    let mut builder = Builder::new(terminal.quiet, args.force).asking(client);
     let mut results = Vec::new();
-    for project in &projects {
-        for manifest in &project.manifests {
-            for kind in &manifest.kinds {
-                let say = |line: &str| terminal.note(line);
-                let built = builder.build(project, kind, &say).await;
-                let built = built.map_err(|e| build_error(&e, Some(&manifest.path)))?;
+    let mut left_out = Vec::new();
+    for (project, manifest, kind) in kinds(&projects) {
+        let name = kind.spec.name.as_str();
+        let wheel = terminal.wheel("Building", name);
+        let say = |line: &str| wheel.suspend(|| terminal.note(line));
+        let built = builder.build(project, kind, &say).await;
+        wheel.finish_and_clear();
+        match built {
+            Ok(built) => {
                 results.push(describe(&built));
                 if !terminal.is_json() {
                     show(terminal, &built);
                 }
             }
+            Err(error @ BuildError::NoToolchain { .. }) => {
+                left_out.push(build_error(&error, Some(&manifest.path)));
+            }
+            Err(error) => return Err(build_error(&error, Some(&manifest.path))),
         }
     }
     if terminal.is_json() {
         terminal.json(&Value::Array(results));
     }
-    Ok(())
+    let mut left_out = left_out.into_iter();
+    let Some(first) = left_out.next() else {
+        return Ok(());
+    };
+    let lines = left_out.map(|error| format!("\n{}", error.message));
+    let message = [first.message].into_iter().chain(lines).collect::<String>();
+    Err(Error::new(first.exit, message, first.hint))
+}
+
+/// Every kind of projects, with its project and its project file.
+pub fn kinds(projects: &[Project]) -> impl Iterator<Item = (&Project, &Manifest, &KindManifest)> {
+    projects.iter().flat_map(|project| {
+        let manifests = project.manifests.iter();
+        manifests.flat_map(move |manifest| {
+            let kinds = manifest.kinds.iter();
+            kinds.map(move |kind| (project, manifest, kind))
+        })
+    })
 }
 
 fn describe(built: &Built) -> Value {
@@ -133,16 +199,22 @@ fn describe(built: &Built) -> Value {
         "exports": interface.exports,
         "methods": methods.collect::<Vec<_>>(),
         "grants": built.kind.spec.grants.describe(),
+        "skipped": built.freshness == Freshness::Unchanged,
     })
 }
 
 fn show(terminal: &Terminal, built: &Built) {
     let interface = &built.interface;
     let size = bytes(built.bytes.len() as u64);
+    let skipped = match built.freshness {
+        Freshness::Unchanged => "  unchanged, not built again",
+        Freshness::Built | Freshness::Found => "",
+    };
     terminal.out(format!(
-        "{}  {size}  {}",
+        "{}  {size}  {}{}",
         terminal.paint(Tone::Strong, built.kind.spec.name.as_str()),
-        built.path.display()
+        built.path.display(),
+        terminal.paint(Tone::Dim, skipped)
     ));
     for method in &interface.methods {
         terminal.out(format!("  export {}", signature(method)));

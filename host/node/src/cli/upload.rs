@@ -10,6 +10,8 @@ use crate::cli::terminal::Terminal;
 
 /// A part of this size is sent at a time; what has arrived need not be sent again.
 const PART_BYTES: usize = 4 << 20;
+/// How long one question for the compiler's progress waits: long enough for most components, short enough to show that one takes longer.
+const STATUS_SECONDS: u32 = 1;
 /// How often a cut-off upload is taken up again before that is an error.
 const RESUMES_MAX: u32 = 5;
 
@@ -19,8 +21,49 @@ enum Progress {
     Bytes(u64),
 }
 
-/// Uploads a component unless the node has it. Whether anything had to be sent.
+/// Uploads a component unless the node has it, and waits until it is compiled. Whether anything had to be sent.
 pub async fn upload(
+    client: &Client,
+    terminal: &Terminal,
+    name: &str,
+    digest: Digest,
+    bytes: &[u8],
+) -> Result<bool, Error> {
+    let sent = send(client, terminal, name, digest, bytes).await?;
+    compiled(client, terminal, name, digest).await?;
+    Ok(sent)
+}
+
+/// Waits for the node's compiler, with a sign of life.
+async fn compiled(
+    client: &Client,
+    terminal: &Terminal,
+    name: &str,
+    digest: Digest,
+) -> Result<(), Error> {
+    let path = format!("/v1/artifacts/{digest}/status?wait={STATUS_SECONDS}");
+    let mut status = client.get(&path).await?;
+    if status["state"] == "compiling" {
+        let wheel = terminal.wheel("Compiling", name);
+        if wheel.is_hidden() {
+            terminal.step("Compiling", name);
+        }
+        let ended = loop {
+            match client.get(&path).await {
+                Ok(status) if status["state"] == "compiling" => {}
+                ended => break ended,
+            }
+        };
+        wheel.finish_and_clear();
+        status = ended?;
+    }
+    if status["state"] == "failed" {
+        return Err(Error::problem(status["problem"].clone()));
+    }
+    Ok(())
+}
+
+async fn send(
     client: &Client,
     terminal: &Terminal,
     name: &str,
@@ -67,7 +110,8 @@ async fn part(
 ) -> Result<(), Error> {
     let mut request = client
         .request(Method::PUT, path)
-        .header(CONTENT_TYPE, "application/wasm");
+        .header(CONTENT_TYPE, "application/wasm")
+        .header("prefer", "respond-async");
     let is_whole = range == (0..bytes.len());
     if !is_whole {
         let header = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());

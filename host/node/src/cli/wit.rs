@@ -1,14 +1,20 @@
 //! `wit` and `openapi`: what a kind offers.
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
+use granary_runtime::client::{ClientError, Look};
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::cli::client::Client;
 use crate::cli::deploy::show_differences;
-use crate::cli::exit::Error;
+use crate::cli::exit::{Error, Exit};
 use crate::cli::inspect::parse_kind;
+use crate::cli::project::project_error;
 use crate::cli::terminal::{Terminal, cell};
+use crate::project::Project;
+use crate::project::clients::{self, ClientsError};
 
 /// What `wit` is told.
 #[derive(Debug, Subcommand)]
@@ -20,6 +26,26 @@ pub enum WitCommand {
         /// A revision; the current one unless given
         #[arg(long, value_name = "REVISION")]
         revision: Option<u64>,
+    },
+    /// Make the package through which other components call a kind with types
+    #[command(
+        after_help = "Its resource `ref` stands for a grain: each method of the kind is a method of it, whose answer can also be the call's error.\n`granary build` makes the packages that a project's WIT names by itself; this shows them, or makes one that stays.\n\nExamples:\n  granary wit client counter                        of a kind that the node runs\n  granary wit client counter --from sample-grains   of a project's kind, from its WIT\n  granary wit client counter --from counter.wasm    of a component\n  granary wit client counter --into wit/deps        left in wit/deps/counter-client.wit"
+    )]
+    Client {
+        /// The kind; the package is named after it
+        kind: String,
+        /// A component, or a project with the kind, instead of the node
+        #[arg(long, value_name = "PATH", conflicts_with = "revision")]
+        from: Option<PathBuf>,
+        /// A revision; the current one unless given
+        #[arg(long, value_name = "REVISION")]
+        revision: Option<u64>,
+        /// Make the methods `async func`, to wait for several at once; the file is then KIND-client-async.wit, which `build` leaves alone
+        #[arg(long = "async")]
+        is_async: bool,
+        /// Write it into this folder instead of printing it
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
     },
     /// Show what two revisions differ in, and whether it breaks callers
     Diff {
@@ -46,8 +72,99 @@ pub async fn wit(client: &Client, terminal: &Terminal, command: &WitCommand) -> 
             }
             Ok(())
         }
+        WitCommand::Client {
+            kind,
+            from,
+            revision,
+            is_async,
+            into,
+        } => {
+            let text = match from {
+                Some(path) => client_from(path, kind, *is_async)?,
+                None => {
+                    let name = format!("client.wit?async={is_async}");
+                    let text = document(client, kind, *revision, &name).await?;
+                    String::from_utf8_lossy(&text).into_owned()
+                }
+            };
+            give_client(terminal, &text, kind, into.as_deref(), *is_async)
+        }
         WitCommand::Diff { kind, from, to } => diff(client, terminal, kind, *from, *to).await,
     }
+}
+
+/// The client of a component, or of a kind of a project.
+fn client_from(path: &Path, kind: &str, is_async: bool) -> Result<String, Error> {
+    let kind = parse_kind(kind)?;
+    let unfit = |error: &ClientsError| Error::caused(Exit::Failure, error, error.hint());
+    let methods = if path.extension().is_some_and(|ext| ext == "wasm") {
+        let bytes = std::fs::read(path).map_err(|error| {
+            Error::caused(
+                Exit::NotFound,
+                &error,
+                format!("a component that is there, not {}", path.display()),
+            )
+        })?;
+        clients::of_component(&kind, &bytes).map_err(|error| unfit(&error))?
+    } else {
+        let project = Project::open(path).map_err(|error| project_error(&error))?;
+        let found = clients::of_project(&project, &kind).map_err(|error| unfit(&error))?;
+        found.ok_or_else(|| {
+            Error::new(
+                Exit::NotFound,
+                format!(
+                    "there is no kind '{kind}' in {}, nor beside it",
+                    path.display()
+                ),
+                "name the folder that has it",
+            )
+        })?
+    };
+    let unfit = |error: ClientError| {
+        Error::caused(
+            Exit::Failure,
+            &error,
+            "granary wit show KIND shows what it offers",
+        )
+    };
+    let look = Look {
+        package: granary_runtime::client::package(kind.as_str(), &methods).map_err(unfit)?,
+        is_async,
+    };
+    granary_runtime::client::wit(&methods, &look).map_err(unfit)
+}
+
+fn give_client(
+    terminal: &Terminal,
+    text: &str,
+    kind: &str,
+    into: Option<&Path>,
+    is_async: bool,
+) -> Result<(), Error> {
+    let Some(folder) = into else {
+        if terminal.is_json() {
+            terminal.json(&serde_json::json!({ "wit": text }));
+        } else {
+            terminal.out(text.trim_end());
+        }
+        return Ok(());
+    };
+    let end = if is_async { "-async" } else { "" };
+    let file = folder.join(format!("{kind}-client{end}.wit"));
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&file, text));
+    written.map_err(|error| {
+        Error::caused(
+            Exit::Failure,
+            &error,
+            format!("a folder that you may write to, not {}", folder.display()),
+        )
+    })?;
+    if terminal.is_json() {
+        terminal.json(&serde_json::json!({ "file": file }));
+    } else {
+        terminal.out(format!("wrote {}", file.display()));
+    }
+    Ok(())
 }
 
 /// Prints a kind's OpenAPI document.

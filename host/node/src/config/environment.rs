@@ -5,12 +5,13 @@ use crate::config::schema::{Key, nearest};
 use crate::config::sections::NodeFile;
 
 /// Variables that are no keys of `node.toml`: the client's, and the ones that the build looks at.
-pub const CLIENT_VARIABLES: [&str; 5] = [
+pub const CLIENT_VARIABLES: [&str; 6] = [
     "GRANARY_URL",
     "GRANARY_TOKEN",
     "GRANARY_CA",
     "GRANARY_OUTPUT",
     "GRANARY_GUEST_TOOLCHAIN",
+    "GRANARY_TOOLCHAINS",
 ];
 
 /// A value that a variable sets.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use granary_core::error::{CallError, Failure};
 use granary_core::id::{CallId, Epoch, GrainId, Revision};
-use granary_runtime::Payload;
+use granary_runtime::{Payload, Typed};
 
 /// The arguments of a call, as they arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum CallArguments {
     /// In one of the encodings.
     Payload(Payload),
@@ -22,6 +22,9 @@ impl CallArguments {
         match self {
             Self::Payload(Payload::Json(bytes) | Payload::Cbor(bytes) | Payload::Raw(bytes)) => {
                 bytes.len()
+            }
+            Self::Payload(Payload::Typed(typed)) => {
+                usize::try_from(typed.bytes()).unwrap_or(usize::MAX)
             }
             Self::Query(query) => query.len(),
         }
@@ -45,6 +48,8 @@ pub enum Encoding {
     Cbor,
     /// Bytes as they are, for a method that returns `list<u8>`.
     Raw,
+    /// Not at all: the values go to a client that the host has linked.
+    Typed,
 }
 
 /// A call from outside, or of one grain to another.
@@ -113,7 +118,7 @@ impl Call {
 }
 
 /// A result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum AnswerBody {
     /// JSON text.
     Json(Vec<u8>),
@@ -121,6 +126,8 @@ pub enum AnswerBody {
     Cbor(Vec<u8>),
     /// Bytes of a `list<u8>`.
     Raw(Vec<u8>),
+    /// The values themselves; an own `err` of the method is one of them.
+    Typed(Typed),
     /// The method returns nothing.
     Unit,
 }
@@ -168,6 +175,13 @@ pub struct CallerInfo {
     pub baggage: BTreeMap<String, String>,
     /// How long to wait for the head of the response; the kind's own time if left out.
     pub timeout: Option<Duration>,
+}
+
+impl Answer {
+    /// Whether the method itself answered `err`, as only typed values tell: in every other form that is a failure.
+    pub(crate) fn is_app_error(&self) -> bool {
+        matches!(&self.body, AnswerBody::Typed(typed) if typed.is_err())
+    }
 }
 
 /// Puts an error into the frame that callers see.

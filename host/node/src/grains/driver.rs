@@ -43,6 +43,8 @@ enum Done {
         writes: Writes,
         sends: bool,
     },
+    /// A turn must not be committed: what it saw has changed since.
+    Overtaken(TurnId, CallError),
 }
 
 /// A turn as its driver keeps it.
@@ -210,7 +212,7 @@ impl Driver {
         let waiting = Waiting {
             call,
             bytes: pending.call.arguments.len() as u64,
-            read: is_read(&pending),
+            beside: overlaps(&pending),
             deadline: self.shared.clock.time(pending.deadline),
             repeated: false,
         };
@@ -277,6 +279,11 @@ impl Driver {
                 let kept = self.committed(turn, result, writes, sends);
                 self.step(Event::Committed { turn, kept });
             }
+            Done::Overtaken(turn, error) => {
+                self.not_committed(turn, error);
+                let kept = Kept::No;
+                self.step(Event::Committed { turn, kept });
+            }
         }
     }
 
@@ -294,8 +301,8 @@ impl Driver {
         self.current = Some(current);
         let waiting: Vec<_> = self.machine.waiting().collect();
         for call in waiting {
-            if let Some(read) = self.calls.get(&call).map(|pending| is_read(pending)) {
-                self.step(Event::Moded { call, read });
+            if let Some(beside) = self.calls.get(&call).map(|pending| overlaps(pending)) {
+                self.step(Event::Moded { call, beside });
             }
         }
         self.step(Event::Loaded(facts));
@@ -404,9 +411,9 @@ impl Driver {
     }
 }
 
-fn is_read(pending: &Pending) -> bool {
+fn overlaps(pending: &Pending) -> bool {
     match &pending.job {
-        Job::Method(Ok(checked)) => checked.is_read(),
+        Job::Method(Ok(checked)) => checked.overlaps(),
         Job::Method(Err(_)) | Job::Http(_) => false,
     }
 }

@@ -9,10 +9,16 @@ use super::call::{Call, CallArguments};
 pub(crate) fn fingerprint(call: &Call) -> u64 {
     let mut hash = Sha256::new();
     hash.update(call.method.as_bytes());
+    let written;
     let (tag, bytes): (u8, &[u8]) = match &call.arguments {
         CallArguments::Payload(Payload::Json(bytes)) => (1, bytes),
         CallArguments::Payload(Payload::Cbor(bytes)) => (2, bytes),
         CallArguments::Payload(Payload::Raw(bytes)) => (3, bytes),
+        // The same call, whether it comes as values or as text.
+        CallArguments::Payload(Payload::Typed(typed)) => {
+            written = typed.to_json();
+            (1, &written)
+        }
         CallArguments::Query(query) => (4, query.as_bytes()),
     };
     hash.update([0, tag]);

@@ -56,6 +56,7 @@ impl ActivationHost {
             arguments,
             timeout,
             idempotency_key,
+            holds,
         } = out;
         let mut chain = Vec::with_capacity(turn.chain.len() + 1);
         chain.extend_from_slice(&turn.chain);
@@ -71,6 +72,9 @@ impl ActivationHost {
             Payload::Json(_) => Encoding::Json,
             Payload::Cbor(_) => Encoding::Cbor,
             Payload::Raw(_) => Encoding::Raw,
+            // What is kept under a key is read by any caller who has it.
+            Payload::Typed(_) if idempotency_key.is_some() => Encoding::Json,
+            Payload::Typed(_) => Encoding::Typed,
         };
         let call = Call {
             id: Call::fresh_id(),
@@ -90,7 +94,7 @@ impl ActivationHost {
         self.shared
             .waits
             .lock()
-            .call(turn.call, &self.grain, call.id, &call.grain);
+            .call(turn.call, &self.grain, call.id, &call.grain, holds);
         let _edge = Edge {
             shared: &self.shared,
             call: call.id,
@@ -100,10 +104,11 @@ impl ActivationHost {
             AnswerBody::Json(json) => Ok(Payload::Json(json)),
             AnswerBody::Cbor(cbor) => Ok(Payload::Cbor(cbor)),
             AnswerBody::Raw(raw) => Ok(Payload::Raw(raw)),
+            AnswerBody::Typed(typed) => Ok(Payload::Typed(typed)),
             AnswerBody::Unit => Ok(match accept {
                 Encoding::Json | Encoding::JsonInt64Strings => Payload::Json(b"null".to_vec()),
                 Encoding::Cbor => Payload::Cbor(vec![0xf6]),
-                Encoding::Raw => Payload::Raw(Vec::new()),
+                Encoding::Raw | Encoding::Typed => Payload::Raw(Vec::new()),
             }),
         }
     }
@@ -127,13 +132,14 @@ impl Host for ActivationHost {
             if let Some(value) = self.memory.get(key) {
                 return Ok(value);
             }
+            let version = self.memory.version();
             let value = self
                 .shared
                 .store
                 .read(&self.grain, key)
                 .await
                 .map_err(|error| error.to_string())?;
-            self.memory.remember(key, value.as_ref());
+            self.memory.remember(key, value.as_ref(), version);
             Ok(value)
         })
     }
@@ -169,6 +175,10 @@ impl Host for ActivationHost {
         self.memory.get(key)
     }
 
+    fn version(&self) -> u64 {
+        self.memory.version()
+    }
+
     fn call(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Payload, CallError>> {
         Box::pin(self.call_out(call))
     }
@@ -193,6 +203,7 @@ impl Host for ActivationHost {
         let stream = match stream {
             LogStream::Stdout => Stream::Stdout,
             LogStream::Stderr => Stream::Stderr,
+            LogStream::Leveled(level) => Stream::Log(level),
         };
         self.shared
             .logs

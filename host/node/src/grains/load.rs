@@ -7,6 +7,7 @@ use granary_core::activation::{Facts, Rules};
 use granary_core::error::{CallError, LimitName};
 use granary_core::id::{GrainId, Revision};
 use granary_core::kind::{KindRecord, RevisionRecord};
+use granary_core::overlap::Changes;
 use granary_runtime::{EngineKind, Linked, Seat};
 use granary_store::{Head, StoreError};
 
@@ -31,6 +32,8 @@ pub(crate) struct Current {
     pub(crate) host: Arc<ActivationHost>,
     pub(crate) memory: Arc<StateMemory>,
     pub(crate) head: Head,
+    /// What turns have changed while others ran beside them.
+    pub(crate) changes: Changes,
     pub(crate) facts: Facts,
     pub(crate) took: Duration,
     pub(crate) since: Instant,
@@ -72,7 +75,7 @@ impl Load {
             .map_err(|error| refused(&shared, &error))?;
         let revision = choose(&entry.record, loaded.head.revision, avoid);
         let linked = shared.kinds.linked(&entry, revision).await?;
-        let memory = Arc::new(StateMemory::new(loaded.entries));
+        let memory = Arc::new(StateMemory::new(loaded.entries, loaded.head.version));
         let host = Arc::new(ActivationHost::new(
             Arc::clone(&shared),
             grain.clone(),
@@ -105,6 +108,7 @@ impl Load {
             host,
             memory,
             head: loaded.head,
+            changes: Changes::default(),
             facts,
             took: began.elapsed(),
             since: Instant::now(),

@@ -13,7 +13,14 @@ const GENERATION_BYTES_MAX: usize = 64 << 10;
 
 /// Invariant: it never holds anything that is not committed, and what it holds is the newest committed value.
 #[derive(Debug)]
-pub(crate) struct StateMemory(Mutex<Kept>);
+pub(crate) struct StateMemory(Mutex<Versioned>);
+
+#[derive(Debug)]
+struct Versioned {
+    kept: Kept,
+    /// The state's: how many commits have changed it.
+    version: u64,
+}
 
 #[derive(Debug)]
 enum Kept {
@@ -34,7 +41,7 @@ struct Generations {
 
 impl StateMemory {
     /// From what the store loaded; `None` if the state is too large to come along.
-    pub(crate) fn new(entries: Option<BTreeMap<String, Vec<u8>>>) -> Self {
+    pub(crate) fn new(entries: Option<BTreeMap<String, Vec<u8>>>, version: u64) -> Self {
         let kept = match entries {
             Some(entries) => {
                 let bytes = entries
@@ -45,20 +52,29 @@ impl StateMemory {
             }
             None => Kept::Some(Generations::default()),
         };
-        Self(Mutex::new(kept))
+        Self(Mutex::new(Versioned { kept, version }))
+    }
+
+    /// The state's version.
+    pub(crate) fn version(&self) -> u64 {
+        self.0.lock().version
     }
 
     /// A value, if that can be told: `Some(None)` says that there is none.
     pub(crate) fn get(&self, key: &str) -> Option<Option<Vec<u8>>> {
-        match &mut *self.0.lock() {
+        match &mut self.0.lock().kept {
             Kept::Whole { entries, .. } => Some(entries.get(key).cloned()),
             Kept::Some(generations) => generations.get(key),
         }
     }
 
-    /// Remembers what the store said of a key.
-    pub(crate) fn remember(&self, key: &str, value: Option<&Vec<u8>>) {
-        if let Kept::Some(generations) = &mut *self.0.lock() {
+    /// Remembers what the store said of a key when it was asked at this version: a commit since then knows better.
+    pub(crate) fn remember(&self, key: &str, value: Option<&Vec<u8>>, version: u64) {
+        let mut state = self.0.lock();
+        if state.version != version {
+            return;
+        }
+        if let Kept::Some(generations) = &mut state.kept {
             generations.put(key.to_owned(), value.cloned());
         }
     }
@@ -71,8 +87,8 @@ impl StateMemory {
         entries_max: usize,
         bytes_max: usize,
     ) -> Option<Listed> {
-        let kept = self.0.lock();
-        let Kept::Whole { entries, .. } = &*kept else {
+        let state = self.0.lock();
+        let Kept::Whole { entries, .. } = &state.kept else {
             return None;
         };
         let from = match after {
@@ -93,10 +109,12 @@ impl StateMemory {
         Some((page, false))
     }
 
-    /// Takes over what a commit wrote.
-    pub(crate) fn commit(&self, writes: BTreeMap<String, Option<Vec<u8>>>) {
-        let mut kept = self.0.lock();
-        match &mut *kept {
+    /// Takes over what a commit wrote, which made this version of the state.
+    pub(crate) fn commit(&self, writes: BTreeMap<String, Option<Vec<u8>>>, version: u64) {
+        let mut state = self.0.lock();
+        let Versioned { kept, version: at } = &mut *state;
+        *at = version;
+        match kept {
             Kept::Whole { entries, bytes } => {
                 for (key, value) in writes {
                     let key_bytes = key.len();
@@ -165,13 +183,16 @@ mod tests {
 
     #[test]
     fn a_whole_state_answers_everything_and_pages_end_where_they_must() {
-        let memory = StateMemory::new(Some(entries(&[
-            ("a", "1"),
-            ("b/1", "2"),
-            ("b/2", "3"),
-            ("b/3", "4"),
-            ("c", "5"),
-        ])));
+        let memory = StateMemory::new(
+            Some(entries(&[
+                ("a", "1"),
+                ("b/1", "2"),
+                ("b/2", "3"),
+                ("b/3", "4"),
+                ("c", "5"),
+            ])),
+            0,
+        );
         assert_eq!(memory.get("a"), Some(Some(b"1".to_vec())));
         assert_eq!(memory.get("x"), Some(None));
         let keys = |page: Option<Listed>| {
@@ -197,14 +218,20 @@ mod tests {
 
     #[test]
     fn a_state_that_outgrows_memory_is_no_longer_whole_but_stays_right() {
-        let memory = StateMemory::new(Some(entries(&[("a", "1")])));
-        memory.commit(BTreeMap::from([(
-            "big".to_owned(),
-            Some(vec![0; WHOLE_BYTES_MAX]),
-        )]));
+        let memory = StateMemory::new(Some(entries(&[("a", "1")])), 0);
+        memory.commit(
+            BTreeMap::from([("big".to_owned(), Some(vec![0; WHOLE_BYTES_MAX]))]),
+            1,
+        );
         assert_eq!(memory.get("a"), None);
         assert_eq!(memory.list("", None, 1, 1), None);
-        memory.remember("a", Some(&b"1".to_vec()));
+        memory.remember("a", Some(&b"0".to_vec()), 0);
+        assert_eq!(
+            memory.get("a"),
+            None,
+            "the store was asked before the commit"
+        );
+        memory.remember("a", Some(&b"1".to_vec()), 1);
         assert_eq!(memory.get("a"), Some(Some(b"1".to_vec())));
     }
 
@@ -214,9 +241,11 @@ mod tests {
             whole in any::<bool>(),
             steps in prop::collection::vec((0u8..6, 0usize..40_000, any::<bool>()), 1..120),
         ) {
-            let memory = StateMemory::new(whole.then(BTreeMap::new));
+            let memory = StateMemory::new(whole.then(BTreeMap::new), 0);
             let mut truth: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-            for (key, size, write) in steps {
+            // What the store says, and when it was asked: told with the next step.
+            let mut asked: Option<(String, Option<Vec<u8>>, u64)> = None;
+            for (version, (key, size, write)) in (1..).zip(steps) {
                 let key = key.to_string();
                 if write {
                     let value = (size % 7 != 0).then(|| vec![7; size]);
@@ -224,9 +253,12 @@ mod tests {
                         Some(value) => drop(truth.insert(key.clone(), value.clone())),
                         None => drop(truth.remove(&key)),
                     }
-                    memory.commit(BTreeMap::from([(key.clone(), value)]));
+                    memory.commit(BTreeMap::from([(key.clone(), value)]), version);
                 } else {
-                    memory.remember(&key, truth.get(&key));
+                    let said = (key.clone(), truth.get(&key).cloned(), memory.version());
+                    if let Some((key, value, version)) = asked.replace(said) {
+                        memory.remember(&key, value.as_ref(), version);
+                    }
                 }
                 for (key, value) in (0..6).map(|key| (key.to_string(), truth.get(&key.to_string()))) {
                     if let Some(answered) = memory.get(&key) {

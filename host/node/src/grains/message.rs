@@ -104,7 +104,17 @@ pub(crate) struct Checked {
 impl Checked {
     /// Reads a call as a method of a component. Nothing has been done if it does not fit.
     pub(crate) fn new(call: &mut Call, linked: &Arc<Linked>) -> Result<Self, CallError> {
-        let method = crate::sends::method(linked, &call.method)?;
+        let method = match &call.arguments {
+            CallArguments::Payload(Payload::Typed(typed)) => {
+                let interface = &linked.component().interface;
+                match interface.called_by(typed) {
+                    Some(method) => method,
+                    None => crate::sends::method(linked, &call.method)?,
+                }
+            }
+            CallArguments::Payload(Payload::Json(_) | Payload::Cbor(_) | Payload::Raw(_))
+            | CallArguments::Query(_) => crate::sends::method(linked, &call.method)?,
+        };
         if let Some(why) = &method.not_callable {
             return Err(CallError::Invalid {
                 pointer: String::new(),
@@ -139,12 +149,16 @@ impl Checked {
     pub(crate) fn is_read(&self) -> bool {
         self.spec.mode == Mode::Read
     }
+
+    pub(crate) fn overlaps(&self) -> bool {
+        self.spec.mode.overlaps()
+    }
 }
 
 /// The arguments of a call, as a method's types want them.
 pub(crate) fn arguments(
     call: &Call,
-    method: &Method,
+    method: &Arc<Method>,
     linked: &Linked,
 ) -> Result<Arguments, CallError> {
     let limits = &linked.spec().limits;
@@ -162,6 +176,7 @@ pub(crate) fn arguments(
         CallArguments::Payload(Payload::Json(body)) => method.arguments_from_json(body, limits),
         CallArguments::Payload(Payload::Cbor(body)) => method.arguments_from_cbor(body, limits),
         CallArguments::Payload(Payload::Raw(body)) => method.arguments_from_raw(body, limits),
+        CallArguments::Payload(Payload::Typed(typed)) => method.arguments_from_typed(typed, limits),
         CallArguments::Query(query) => method.arguments_from_query(query, limits),
     };
     read.map_err(CallError::from)

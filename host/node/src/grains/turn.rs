@@ -9,7 +9,7 @@ use granary_core::id::GrainId;
 use granary_core::turn::Wishes;
 use granary_runtime::{
     Answered, Arguments, Body, Ended, HeldResponse, Instance, JsonOptions, Linked, Method, Results,
-    TurnContext, Work,
+    TurnContext, Typed, ValueError, Work,
 };
 
 use super::call::{Answer, AnswerBody, Encoding};
@@ -161,7 +161,7 @@ struct Choices {
 }
 
 /// What becomes of a method's turn: the answer is encoded first, because one that cannot be given must not be committed.
-fn judge(ended: Ended, method: &Method, linked: &Linked, choices: &Choices) -> Outcome {
+fn judge(ended: Ended, method: &Arc<Method>, linked: &Linked, choices: &Choices) -> Outcome {
     let Ended {
         result,
         wishes,
@@ -175,18 +175,15 @@ fn judge(ended: Ended, method: &Method, linked: &Linked, choices: &Choices) -> O
         }
         Err(error) => return Outcome::failed(error, cpu),
     };
-    let body = match encode(&results, method, linked, choices.accept) {
-        Ok(body) => body,
-        Err(error) => return Outcome::failed(error, cpu),
-    };
     let rolled_back = results.is_err() && choices.rollback_on_err;
-    let result = if body.is_err {
-        Err(CallError::App {
+    let result = match encode(results, method, linked, choices.accept) {
+        Ok(Encoded::Typed(typed)) => Ok(AnswerBody::Typed(typed)),
+        Ok(Encoded::Body(body)) if body.is_err => Err(CallError::App {
             value: String::from_utf8_lossy(&body.bytes).into_owned(),
             rolled_back,
-        })
-    } else {
-        Ok(answer_body(body, choices.accept))
+        }),
+        Ok(Encoded::Body(body)) => Ok(answer_body(body, choices.accept)),
+        Err(error) => return Outcome::failed(error, cpu),
     };
     if rolled_back {
         // That it was handled is kept even so: neither a message nor a key is executed twice.
@@ -223,28 +220,41 @@ fn judge(ended: Ended, method: &Method, linked: &Linked, choices: &Choices) -> O
     }
 }
 
+/// A result as its caller wants it.
+enum Encoded {
+    Body(Body),
+    Typed(Typed),
+}
+
 fn encode(
-    results: &Results,
-    method: &Method,
+    results: Results,
+    method: &Arc<Method>,
     linked: &Linked,
     accept: Encoding,
-) -> Result<Body, CallError> {
+) -> Result<Encoded, CallError> {
     let limits = &linked.spec().limits;
     let json =
-        |int64_as_string| method.results_to_json(results, JsonOptions { int64_as_string }, limits);
+        |int64_as_string| method.results_to_json(&results, JsonOptions { int64_as_string }, limits);
     let written = match accept {
+        Encoding::Typed => {
+            let typed = method.results_to_typed(results, limits);
+            return typed.map(Encoded::Typed).map_err(not_given);
+        }
         // An `err` is told in the one form that every face can show.
         _ if results.is_err() => json(false),
         Encoding::Json => json(false),
         Encoding::JsonInt64Strings => json(true),
-        Encoding::Cbor => method.results_to_cbor(results, limits),
-        Encoding::Raw => method.results_to_raw(results, limits),
+        Encoding::Cbor => method.results_to_cbor(&results, limits),
+        Encoding::Raw => method.results_to_raw(&results, limits),
     };
-    let body = written.map_err(|error| CallError::LimitExceeded {
+    written.map(Encoded::Body).map_err(not_given)
+}
+
+fn not_given(error: ValueError) -> CallError {
+    CallError::LimitExceeded {
         limit: error.limit.unwrap_or(LimitName::Result),
         detail: error.to_string(),
-    })?;
-    Ok(body)
+    }
 }
 
 fn answer_body(body: Body, accept: Encoding) -> AnswerBody {
@@ -254,7 +264,7 @@ fn answer_body(body: Body, accept: Encoding) -> AnswerBody {
     match accept {
         Encoding::Json | Encoding::JsonInt64Strings => AnswerBody::Json(body.bytes),
         Encoding::Cbor => AnswerBody::Cbor(body.bytes),
-        Encoding::Raw => AnswerBody::Raw(body.bytes),
+        Encoding::Raw | Encoding::Typed => AnswerBody::Raw(body.bytes),
     }
 }
 

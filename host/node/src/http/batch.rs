@@ -149,7 +149,7 @@ impl Batch<'_> {
                 ..Done::default()
             },
             // Only JSON was asked for.
-            Ok(AnswerBody::Cbor(_) | AnswerBody::Raw(_)) => Done {
+            Ok(AnswerBody::Cbor(_) | AnswerBody::Raw(_) | AnswerBody::Typed(_)) => Done {
                 status: 200,
                 ..Done::default()
             },

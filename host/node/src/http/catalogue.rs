@@ -65,6 +65,8 @@ catalogue! {
     INVALID_COMPONENT "invalid-component" 422 "The component is not valid" "Build it again with a current tool chain."
     COMPONENT_TOO_LARGE "component-too-large" 413 "The component is too large" "Strip its debug sections or split the kind."
     UNKNOWN_IMPORT "unknown-import" 422 "The component imports what this host does not have" "Build against the interfaces that the host serves; the detail has the nearest one."
+    OTHER_VERSION "other-version" 422 "The component was built against another version of an interface" "Build it against the version that the detail names, or run a node that has the other one."
+    BAD_CLIENT "bad-client" 422 "The component imports a client package that is none" "Make it with `granary wit client KIND`, or call the package something that does not end in -client."
     NO_EXPORTS "no-exports" 422 "The component exports nothing to call" "Export an interface with at least one function, or wasi:http/incoming-handler."
     RESOURCE "resource-in-signature" 422 "A method has a resource in its signature" "Pass an id or the data itself."
     UNSUPPORTED_COMPONENT "unsupported-component" 422 "The component uses something that is not supported" "The detail says what."
@@ -81,8 +83,11 @@ catalogue! {
     NO_ARTIFACT "no-artifact" 422 "The component has not been uploaded" "PUT it to /v1/artifacts/SHA256 first."
     BAD_GRANTS "bad-grants" 422 "The component and its manifest do not fit" "The detail has the manifest lines that would fit."
     NO_METHOD "no-method" 422 "The manifest names a method that there is not" "Correct the name in the manifest."
+    NOT_ASYNC "not-async" 422 "A method that cannot wait is to run beside others" "Declare it `async func`, or remove `mode = \"interleave\"`."
     START_FAILED "start-failed" 422 "The component fails while it starts" "Look at the backtrace; start code may not need more than the kind's limits."
     BREAKING "breaking" 409 "The new interface breaks callers" "Look at the plan; deploy with ?breaking=true if that is meant."
+    CLIENT_MISFIT "client-misfit" 409 "The component was built with a client that does not fit the kind that it calls" "Make the client anew and rebuild; deploy with ?breaking=true if the other kind is to follow."
+    NO_CLIENT "no-client" 422 "No client package can be made of the kind" "The detail says why; call it by name through granary:grain/calls."
     DEPLOY_CONFLICT "deploy-conflict" 409 "Somebody else deployed at the same time" "Look at the kind and repeat."
 }
 

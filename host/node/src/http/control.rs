@@ -3,6 +3,7 @@
 mod activations;
 mod artifacts;
 mod calls;
+pub(super) mod compiles;
 mod feeds;
 mod kinds;
 mod node;

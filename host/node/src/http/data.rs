@@ -243,7 +243,7 @@ fn variant(query: &str, encoding: Encoding) -> Option<u32> {
         Encoding::Json => b'j',
         Encoding::JsonInt64Strings => b'i',
         Encoding::Cbor => b'c',
-        Encoding::Raw => b'r',
+        Encoding::Raw | Encoding::Typed => b'r',
     };
     if query.is_empty() && encoding == b'j' {
         return None;

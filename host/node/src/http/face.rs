@@ -24,6 +24,7 @@ use tracing::{Instrument, Level};
 use super::auth::Gate;
 use super::body::Patient;
 use super::catalogue as types;
+use super::control::compiles::Compiles;
 use super::control::upload::Uploads;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::reply::{self, Reply, ReplyBody};
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub gate: Gate,
     pub node_header: HeaderValue,
     pub uploads: Uploads,
+    pub compiles: Compiles,
     /// Ends the streams that would never end by themselves.
     pub stopping: CancellationToken,
     pub started: Instant,
@@ -76,6 +78,7 @@ impl Shared {
             gate,
             node_header,
             uploads,
+            compiles: Compiles::default(),
             stopping: CancellationToken::new(),
             started: Instant::now(),
             in_flight: Arc::default(),

@@ -120,7 +120,8 @@ pub(super) fn answer(answer: Answer, node: &HeaderValue, caching: Option<Caching
         AnswerBody::Json(bytes) => (StatusCode::OK, Some("application/json"), bytes),
         AnswerBody::Cbor(bytes) => (StatusCode::OK, Some("application/cbor"), bytes),
         AnswerBody::Raw(bytes) => (StatusCode::OK, Some("application/octet-stream"), bytes),
-        AnswerBody::Unit => (StatusCode::NO_CONTENT, None, Vec::new()),
+        // Values are only given to clients that the host has linked.
+        AnswerBody::Unit | AnswerBody::Typed(_) => (StatusCode::NO_CONTENT, None, Vec::new()),
     };
     let mut headers = HeaderMap::with_capacity(12);
     if let Some(content_type) = content_type {

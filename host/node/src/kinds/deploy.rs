@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use granary_core::id::{Digest, KindName, Revision};
-use granary_core::kind::{KindRecord, KindSpec, RevisionRecord, Rollout};
+use granary_core::kind::{KindRecord, KindSpec, Mode, RevisionRecord, Rollout};
 use granary_core::limits::REVISIONS_KEPT;
 use granary_runtime::{Component, Linked, Verdict};
 use granary_store::StoreError;
@@ -41,6 +41,11 @@ impl Kinds {
         }
         if plan.verdict == Some(Verdict::Breaking) && !allow_breaking {
             return Err(DeployError::Breaking {
+                plan: Box::new(plan),
+            });
+        }
+        if !plan.misfits.is_empty() && !allow_breaking {
+            return Err(DeployError::Misfit {
                 plan: Box::new(plan),
             });
         }
@@ -86,7 +91,7 @@ impl Kinds {
             unchanged: to == old.current && old.rollout == Rollout::Done,
             verdict: "rollback".into(),
             live_activations: self.live(name),
-            warnings: Vec::new(),
+            warnings: self.left_behind(old, to).await?,
         };
         if done.unchanged {
             return Ok(done);
@@ -158,6 +163,7 @@ impl Kinds {
             Revision(newest.unwrap_or(0) + 1)
         };
         plan.live_activations = self.live(&spec.name);
+        self.check_clients(&mut plan, spec, &component).await?;
         if !plan.unchanged {
             trial::start(&linked, &spec.name, plan.to).await?;
         }
@@ -206,6 +212,14 @@ impl Kinds {
 }
 
 fn deployed(plan: Plan, unchanged: bool) -> Deployed {
+    let misfits = plan.misfits.iter().map(|misfit| {
+        format!("it was built with a client that does not fit the kind that it calls: {misfit}")
+    });
+    let callers = plan
+        .callers
+        .iter()
+        .map(|caller| format!("a client of this kind does not fit any more: {caller}"));
+    let more: Vec<_> = misfits.chain(callers).collect();
     Deployed {
         verdict: differences::verdict_name(plan.verdict).to_owned(),
         kind: plan.kind,
@@ -213,7 +227,7 @@ fn deployed(plan: Plan, unchanged: bool) -> Deployed {
         before: plan.from,
         unchanged,
         live_activations: plan.live_activations,
-        warnings: plan.warnings,
+        warnings: [plan.warnings, more].concat(),
     }
 }
 
@@ -260,17 +274,21 @@ fn revision_before(record: &KindRecord) -> Option<Revision> {
 }
 
 fn check_methods(spec: &KindSpec, component: &Component) -> Result<(), DeployError> {
-    match spec
-        .methods
-        .keys()
-        .find(|name| component.interface.method(name).is_none())
-    {
-        None => Ok(()),
-        Some(method) => Err(DeployError::NoMethod {
-            method: method.clone(),
-            nearest: component.interface.nearest(method).map(str::to_owned),
-        }),
+    for (name, settings) in &spec.methods {
+        let Some(method) = component.interface.method(name) else {
+            return Err(DeployError::NoMethod {
+                method: name.clone(),
+                nearest: component.interface.nearest(name).map(str::to_owned),
+            });
+        };
+        // Others run where one waits; a plain function cannot wait.
+        if settings.mode == Mode::Interleave && !method.is_async {
+            return Err(DeployError::NotAsync {
+                method: name.clone(),
+            });
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

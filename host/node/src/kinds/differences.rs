@@ -34,6 +34,8 @@ pub(super) fn plan(
         },
         live_activations: 0,
         migrates: false,
+        misfits: Vec::new(),
+        callers: Vec::new(),
         warnings: warnings(spec, interface),
     };
     let Some((old, was)) = current else {
@@ -120,6 +122,17 @@ fn warnings(spec: &KindSpec, interface: &Interface) -> Vec<String> {
             ));
         }
     }
+    for package in spec.clients.keys() {
+        if !interface
+            .clients
+            .iter()
+            .any(|client| client.package == *package)
+        {
+            warnings.push(format!(
+                "'clients' names {package}, but the component does not import it"
+            ));
+        }
+    }
     for (grant, used) in [
         ("http", !spec.grants.http.is_empty()),
         ("config", spec.grants.config.is_some()),
@@ -197,6 +210,7 @@ fn limits(old: &Limits, new: &Limits) -> Vec<LimitChange> {
         &Time(new.deactivation_time),
     );
     note("http-body", &Bytes(old.http_body), &Bytes(new.http_body));
+    note("tail-time", &Time(old.tail_time), &Time(new.tail_time));
     changes
 }
 

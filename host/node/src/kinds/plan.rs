@@ -1,6 +1,7 @@
 //! What a deployment would do, what it did, and why it was refused.
 
 use granary_core::id::{Digest, KindName, Revision};
+use granary_runtime::compare::in_words;
 use granary_runtime::{Change, ComponentError, LinkError, Verdict};
 use serde::Serialize;
 
@@ -26,8 +27,42 @@ pub struct Plan {
     pub live_activations: usize,
     /// Whether `migrate` would be called for each grain with state.
     pub migrates: bool,
+    /// Kinds that the component calls through clients which do not fit them.
+    pub misfits: Vec<Affected>,
+    /// Kinds that call this one through clients which would fit no longer.
+    pub callers: Vec<Affected>,
     /// What looks like a mistake but is allowed.
     pub warnings: Vec<String>,
+}
+
+/// A client and the kind on its other side, where the two do not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Affected {
+    /// The other kind.
+    pub kind: KindName,
+    /// The client's interface, as in `demo:counter-client/counter@0.1.0`.
+    pub client: String,
+    /// What does not fit, as seen by the client.
+    pub changes: Vec<Change>,
+}
+
+impl std::fmt::Display for Affected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind, in_words(&self.changes))
+    }
+}
+
+fn list(affected: &[Affected]) -> String {
+    let shown: Vec<_> = affected.iter().map(ToString::to_string).collect();
+    shown.join("; ")
+}
+
+/// The callers that a breaking change leaves behind, for the end of its error.
+fn named(callers: &[Affected]) -> String {
+    if callers.is_empty() {
+        return String::new();
+    }
+    format!(" (these kinds call it with clients: {})", list(callers))
 }
 
 /// What one revision has and another has not.
@@ -140,6 +175,14 @@ pub enum DeployError {
         /// The most similar one.
         nearest: Option<String>,
     },
+    /// A method that cannot wait is to run beside others.
+    #[error(
+        "the manifest gives the method '{method}' mode = \"interleave\", but it is no `async func`: it can let no other turn run. Declare it `async func` in the WIT of an async component, or remove the mode"
+    )]
+    NotAsync {
+        /// As the manifest has it.
+        method: String,
+    },
     /// The component traps, or uses up a limit, before anything is called.
     #[error("the component fails while it starts: {detail}")]
     Start {
@@ -149,8 +192,14 @@ pub enum DeployError {
         backtrace: Vec<String>,
     },
     /// The new interface would break callers, and nobody said that this is meant.
-    #[error("the new interface breaks callers: {}; deploy with --breaking if that is meant", plan.differences.changes.iter().filter(|c| c.breaking).map(|c| format!("{}: {}", c.path, c.what)).collect::<Vec<_>>().join("; "))]
+    #[error("the new interface breaks callers: {}; deploy with --breaking if that is meant", plan.differences.changes.iter().filter(|c| c.breaking).map(|c| format!("{}: {}", c.path, c.what)).collect::<Vec<_>>().join("; ") + &named(&plan.callers))]
     Breaking {
+        /// What would change.
+        plan: Box<Plan>,
+    },
+    /// The component was built with clients that do not fit the kinds that it calls, and nobody said that this is meant.
+    #[error("the component was built with a client that does not fit the kind that it calls: {}; make the client anew (granary wit client) and rebuild, or deploy with --breaking if the other kind is to follow", list(&plan.misfits))]
+    Misfit {
         /// What would change.
         plan: Box<Plan>,
     },

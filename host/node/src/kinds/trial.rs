@@ -63,6 +63,10 @@ impl Host for NoHost {
         None
     }
 
+    fn version(&self) -> u64 {
+        0
+    }
+
     fn call(&self, _call: OutgoingCall) -> BoxFuture<'_, Result<Payload, CallError>> {
         Box::pin(async {
             Err(CallError::Denied {

@@ -43,6 +43,7 @@ impl KindSection {
             .map(|(name, method)| (name.clone(), method.check(name, &mut wrong)))
             .collect();
         let grants = self.grants.check(&mut wrong);
+        let clients = self.clients(&mut wrong);
         if self.description.len() > 1000 {
             wrong.push(Wrong::new(&["description"], "is longer than 1000 bytes"));
         }
@@ -53,10 +54,35 @@ impl KindSection {
                 methods,
                 limits,
                 grants,
+                clients,
             })
         } else {
             Err(wrong)
         }
+    }
+}
+
+impl KindSection {
+    fn clients(&self, wrong: &mut Vec<Wrong>) -> BTreeMap<String, KindName> {
+        let mut clients = BTreeMap::new();
+        for (package, kind) in &self.clients {
+            let mut refuse = |why: String| wrong.push(Wrong::new(&["clients", package], why));
+            let is_client = package.split_once(':').is_some_and(|(namespace, name)| {
+                !namespace.is_empty() && 7 < name.len() && name.ends_with("-client")
+            });
+            if !is_client || package.contains(['@', '/']) {
+                refuse(
+                    "is no client package; write it without interface and version, such as \"demo:counter-client\"".to_owned(),
+                );
+            }
+            match KindName::parse(kind) {
+                Ok(kind) => {
+                    clients.insert(package.clone(), kind);
+                }
+                Err(error) => refuse(error.to_string()),
+            }
+        }
+        clients
     }
 }
 
@@ -133,6 +159,7 @@ impl LimitsSection {
             activation_time: Some(Period(limits.activation_time)),
             deactivation_time: Some(Period(limits.deactivation_time)),
             http_body: Some(Size(limits.http_body)),
+            tail_time: Some(Period(limits.tail_time)),
         }
     }
 
@@ -156,6 +183,7 @@ impl LimitsSection {
             activation_time: check!(self, wrong, activation_time, Period).0,
             deactivation_time: check!(self, wrong, deactivation_time, Period).0,
             http_body: check!(self, wrong, http_body, Size).0,
+            tail_time: check!(self, wrong, tail_time, Period).0,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use granary_core::kind::Mode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -41,10 +42,10 @@ pub struct KindSection {
     /// The folder of the source, relative to this file; the file's own folder unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
-    /// The source's language. Only `rust` is built without a `command`.
+    /// The source's language: `granary build` builds it with the language's own tools. `rust` where there is a Cargo.toml, unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
-    /// A shell command that builds the component, run in the `build` folder. For every language but Rust.
+    /// A shell command that builds the component, run in the `build` folder. For everything that `language` does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// A line for people.
@@ -57,14 +58,82 @@ pub struct KindSection {
     pub methods: BTreeMap<String, MethodSection>,
     /// What the kind may reach outside itself. Nothing unless granted.
     pub grants: GrantsSection,
+    /// The kinds behind imported client packages, such as `"demo:counter-client" = "counter-go"`; those not named are the kinds that
+    /// their packages are named after.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, String>,
 }
 
 /// A language that `granary build` knows by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
-    /// A Cargo package of crate type `cdylib`.
+    /// Rust: a Cargo package of crate type `cdylib`.
     Rust,
+    /// C: every `*.c` of the folder, or of its `src`.
+    C,
+    /// Zig: `grain.zig`, or `src/grain.zig`.
+    Zig,
+    /// Go: every `*.go` below the folder.
+    Go,
+    /// JavaScript: `grain.js`, or `src/grain.js`.
+    Js,
+    /// TypeScript: `grain.ts`, or `src/grain.ts`.
+    Ts,
+    /// Python: `app.py`, or `src/app.py`.
+    Python,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Rust,
+        Self::C,
+        Self::Zig,
+        Self::Go,
+        Self::Js,
+        Self::Ts,
+        Self::Python,
+    ];
+
+    /// Its name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+            Self::Zig => "zig",
+            Self::Go => "go",
+            Self::Js => "js",
+            Self::Ts => "ts",
+            Self::Python => "python",
+        }
+    }
+
+    /// Its name in sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust",
+            Self::C => "C",
+            Self::Zig => "Zig",
+            Self::Go => "Go",
+            Self::Js => "JavaScript",
+            Self::Ts => "TypeScript",
+            Self::Python => "Python",
+        }
+    }
 }
 
 /// How much one grain may use.
@@ -122,13 +191,16 @@ pub struct LimitsSection {
     /// Bytes of a request's body under `/http/`; bodies stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_body: Option<Size>,
+    /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail_time: Option<Period>,
 }
 
 /// How one method is run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct MethodSection {
-    /// `exclusive` (the default) or `read`: a read method may not write, and can be called with GET.
+    /// `exclusive` (the default); `read`: may not write, and can be called with GET; `interleave`: for async components, runs beside others.
     pub mode: ModeName,
     /// How long a caller waits unless it says otherwise; else the kind's `call-timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +224,8 @@ pub enum ModeName {
     Exclusive,
     /// May not write.
     Read,
+    /// May write, and runs beside others of its sort wherever one of them waits. Only for async components.
+    Interleave,
 }
 
 impl From<ModeName> for Mode {
@@ -159,6 +233,7 @@ impl From<ModeName> for Mode {
         match name {
             ModeName::Exclusive => Self::Exclusive,
             ModeName::Read => Self::Read,
+            ModeName::Interleave => Self::Interleave,
         }
     }
 }
@@ -173,7 +248,7 @@ pub struct GrantsSection {
     /// Environment variables that guests see.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// Values of `wasi:config`; the interface is there only if this table is.
+    /// Values of `wasi:config` and of Spin's variables; these interfaces are there only if this table is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<BTreeMap<String, String>>,
     /// Who may be reached by outgoing HTTP: texts such as `"https://api.example.com"` or `"*.example.com:8443"`, or tables.

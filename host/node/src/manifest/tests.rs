@@ -73,7 +73,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "colour = 1",
-        "granary.toml:3:1: kinds.cart.colour: unknown key; known here: component, build, language, command, description, limits, methods, grants",
+        "granary.toml:3:1: kinds.cart.colour: unknown key; known here: component, build, language, command, description, limits, methods, grants, clients",
     ),
     (
         "[kinds.cart.limits]\nmemory = \"64 miles\"",
@@ -97,7 +97,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[kinds.cart.methods.get]\nmode = \"reed\"",
-        "granary.toml:4:8: kinds.cart.methods.get.mode: unknown variant `reed`, expected `exclusive` or `read`",
+        "granary.toml:4:8: kinds.cart.methods.get.mode: unknown variant `reed`, expected one of `exclusive`, `read`, `interleave`",
     ),
     (
         "[kinds.cart.methods.get]\nerr-status = 200",

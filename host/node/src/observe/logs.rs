@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use granary_core::id::{GrainId, Key, KindName, Revision};
+use granary_runtime::LogLevel;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -13,12 +14,14 @@ use super::{Batch, Place, announce, now_ms};
 
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", tag = "stream", content = "level")]
 pub enum Stream {
     /// The guest's standard output.
     Stdout,
     /// The guest's standard error.
     Stderr,
+    /// The guest's `wasi:logging`.
+    Log(LogLevel),
     /// The node itself: how much was dropped, say.
     Host,
 }
@@ -37,6 +40,7 @@ pub struct Line {
     /// Which revision ran.
     pub revision: Revision,
     /// Where it came from.
+    #[serde(flatten)]
     pub stream: Stream,
     /// The text, without its line end.
     pub line: String,

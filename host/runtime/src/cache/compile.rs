@@ -1,6 +1,7 @@
 //! Compiling, in a bounded pool of threads of low priority.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use granary_core::id::Digest;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -44,8 +45,12 @@ impl Compilers {
     pub(crate) async fn compile(&self, job: Job) -> Result<Component, ComponentError> {
         let (done, result) = oneshot::channel();
         self.pool.spawn(move || {
+            let began = Instant::now();
+            let compiled = run(&job);
+            let seconds = began.elapsed().as_secs_f64();
+            tracing::info!(component = %job.digest, bytes = job.bytes.len(), seconds, "compiled a component");
             // Nobody waits for it any more: the cache has it all the same.
-            drop(done.send(run(&job)));
+            drop(done.send(compiled));
         });
         result.await.unwrap_or_else(|_| {
             Err(ComponentError::Compile {

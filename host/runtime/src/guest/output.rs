@@ -14,17 +14,33 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::{Host, LogStream};
+use crate::{Host, LogLevel, LogStream};
 
 /// A longer line is cut into pieces.
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// How much a guest may write at once.
 const WRITE_BYTES_MAX: usize = 64 << 10;
-const LAST_LINES_MAX: usize = 12;
-const LAST_BYTES_MAX: usize = 2 << 10;
+const LAST_LINES_MAX: usize = 20;
+const LAST_BYTES_MAX: usize = 4 << 10;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Both streams of one guest.
+/// One of a guest's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pipe {
+    Stdout,
+    Stderr,
+}
+
+impl From<Pipe> for LogStream {
+    fn from(pipe: Pipe) -> Self {
+        match pipe {
+            Pipe::Stdout => Self::Stdout,
+            Pipe::Stderr => Self::Stderr,
+        }
+    }
+}
+
+/// All that one guest says.
 pub(crate) struct Output {
     host: Arc<dyn Host>,
     rate: u64,
@@ -71,10 +87,10 @@ impl Output {
         let told_bytes = {
             let mut state = self.state.lock();
             let state = &mut *state;
-            for stream in [LogStream::Stdout, LogStream::Stderr] {
-                if !state.partial[index(stream)].is_empty() {
-                    let line = std::mem::take(&mut state.partial[index(stream)]);
-                    state.finish(stream, &line, self.rate, &mut lines);
+            for pipe in [Pipe::Stdout, Pipe::Stderr] {
+                if !state.partial[index(pipe)].is_empty() {
+                    let line = std::mem::take(&mut state.partial[index(pipe)]);
+                    state.finish(pipe.into(), &line, self.rate, &mut lines);
                 }
             }
             if let Some(bucket) = &mut state.bucket {
@@ -88,8 +104,7 @@ impl Output {
     /// What the guest said on stderr in this turn, joined by newlines, without the hint that Rust adds to a panic.
     pub(crate) fn last_words(&self) -> String {
         let state = self.state.lock();
-        let unfinished =
-            String::from_utf8_lossy(&state.partial[index(LogStream::Stderr)]).into_owned();
+        let unfinished = String::from_utf8_lossy(&state.partial[index(Pipe::Stderr)]).into_owned();
         let lines = state
             .last_words
             .iter()
@@ -101,18 +116,35 @@ impl Output {
         lines.join("\n")
     }
 
-    fn write(&self, stream: LogStream, bytes: &[u8]) {
+    /// Logs a message with its level: each of its lines is one, and the context stands before the first.
+    pub(crate) fn record(&self, level: LogLevel, context: &str, message: &str) {
+        let separator = if context.is_empty() { "" } else { ": " };
+        let text = format!("{context}{separator}{message}");
+        let mut lines = Vec::new();
+        let told_bytes = {
+            let mut state = self.state.lock();
+            for line in text.lines() {
+                for part in line.as_bytes().chunks(LINE_BYTES_MAX) {
+                    state.finish(LogStream::Leveled(level), part, self.rate, &mut lines);
+                }
+            }
+            state.take_told_bytes()
+        };
+        self.log(lines, told_bytes);
+    }
+
+    fn write(&self, pipe: Pipe, bytes: &[u8]) {
         let mut lines = Vec::new();
         let told_bytes = {
             let mut state = self.state.lock();
             let mut rest = bytes;
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                state.append(stream, &rest[..end], self.rate, &mut lines);
-                let line = std::mem::take(&mut state.partial[index(stream)]);
-                state.finish(stream, &line, self.rate, &mut lines);
+                state.append(pipe, &rest[..end], self.rate, &mut lines);
+                let line = std::mem::take(&mut state.partial[index(pipe)]);
+                state.finish(pipe.into(), &line, self.rate, &mut lines);
                 rest = &rest[end + 1..];
             }
-            state.append(stream, rest, self.rate, &mut lines);
+            state.append(pipe, rest, self.rate, &mut lines);
             state.take_told_bytes()
         };
         self.log(lines, told_bytes);
@@ -133,16 +165,16 @@ type Lines = Vec<(LogStream, String)>;
 
 impl State {
     /// Adds to the line that is being written, cutting it where it gets too long.
-    fn append(&mut self, stream: LogStream, bytes: &[u8], rate: u64, lines: &mut Lines) {
+    fn append(&mut self, pipe: Pipe, bytes: &[u8], rate: u64, lines: &mut Lines) {
         let mut rest = bytes;
-        while LINE_BYTES_MAX < self.partial[index(stream)].len() + rest.len() {
-            let fits = LINE_BYTES_MAX - self.partial[index(stream)].len();
-            let mut line = std::mem::take(&mut self.partial[index(stream)]);
+        while LINE_BYTES_MAX < self.partial[index(pipe)].len() + rest.len() {
+            let fits = LINE_BYTES_MAX - self.partial[index(pipe)].len();
+            let mut line = std::mem::take(&mut self.partial[index(pipe)]);
             line.extend_from_slice(&rest[..fits]);
-            self.finish(stream, &line, rate, lines);
+            self.finish(pipe.into(), &line, rate, lines);
             rest = &rest[fits..];
         }
-        self.partial[index(stream)].extend_from_slice(rest);
+        self.partial[index(pipe)].extend_from_slice(rest);
     }
 
     fn finish(&mut self, stream: LogStream, line: &[u8], rate: u64, lines: &mut Lines) {
@@ -231,10 +263,10 @@ impl Bucket {
     }
 }
 
-fn index(stream: LogStream) -> usize {
-    match stream {
-        LogStream::Stdout => 0,
-        LogStream::Stderr => 1,
+fn index(pipe: Pipe) -> usize {
+    match pipe {
+        Pipe::Stdout => 0,
+        Pipe::Stderr => 1,
     }
 }
 
@@ -242,7 +274,7 @@ fn index(stream: LogStream) -> usize {
 #[derive(Clone)]
 pub(crate) struct Printer {
     pub(crate) output: Arc<Output>,
-    pub(crate) stream: LogStream,
+    pub(crate) pipe: Pipe,
 }
 
 impl IsTerminal for Printer {
@@ -269,7 +301,7 @@ impl Pollable for Printer {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for Printer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.output.write(self.stream, &bytes);
+        self.output.write(self.pipe, &bytes);
         Ok(())
     }
 
@@ -288,7 +320,7 @@ impl AsyncWrite for Printer {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.output.write(self.stream, bytes);
+        self.output.write(self.pipe, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -328,6 +360,9 @@ mod tests {
         fn cached(&self, _key: &str) -> Option<Option<Vec<u8>>> {
             None
         }
+        fn version(&self) -> u64 {
+            0
+        }
         fn call<'a>(&'a self, _call: OutgoingCall) -> BoxFuture<'a, Result<Payload, CallError>> {
             Box::pin(std::future::pending())
         }
@@ -352,9 +387,9 @@ mod tests {
     #[test]
     fn writes_become_lines_and_the_last_one_needs_no_newline() {
         let (log, output) = output(1000);
-        output.write(LogStream::Stdout, b"one\r\ntw");
-        output.write(LogStream::Stderr, b"oops");
-        output.write(LogStream::Stdout, b"o\n\nthree");
+        output.write(Pipe::Stdout, b"one\r\ntw");
+        output.write(Pipe::Stderr, b"oops");
+        output.write(Pipe::Stdout, b"o\n\nthree");
         assert_eq!(
             log.0
                 .lock()
@@ -372,9 +407,25 @@ mod tests {
     }
 
     #[test]
+    fn a_message_keeps_its_level_and_each_of_its_lines_is_one() {
+        let (log, output) = output(1000);
+        output.record(LogLevel::Warn, "orders", "late\nvery late");
+        output.record(LogLevel::Info, "", "done");
+        let expected = [
+            (
+                LogStream::Leveled(LogLevel::Warn),
+                "orders: late".to_owned(),
+            ),
+            (LogStream::Leveled(LogLevel::Warn), "very late".to_owned()),
+            (LogStream::Leveled(LogLevel::Info), "done".to_owned()),
+        ];
+        assert_eq!(*log.0.lock(), expected);
+    }
+
+    #[test]
     fn a_flood_is_dropped_and_counted_and_its_last_words_are_kept() {
         let (log, output) = output(10);
-        output.write(LogStream::Stderr, b"123456789\nlost\nlost too\n");
+        output.write(Pipe::Stderr, b"123456789\nlost\nlost too\n");
         assert_eq!(log.0.lock().len(), 1);
         assert_eq!(output.last_words(), "123456789\nlost\nlost too");
         let began = Instant::now();
@@ -383,7 +434,7 @@ mod tests {
                 began.elapsed() < Duration::from_secs(10),
                 "nothing is logged any more"
             );
-            output.write(LogStream::Stdout, b"again\n");
+            output.write(Pipe::Stdout, b"again\n");
             std::thread::yield_now();
         }
         let lines = log.0.lock();
@@ -397,9 +448,9 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_and_a_panic_loses_its_hint() {
         let (log, output) = output(1 << 20);
-        output.write(LogStream::Stdout, &[b'x'; 2 * LINE_BYTES_MAX + 1]);
+        output.write(Pipe::Stdout, &[b'x'; 2 * LINE_BYTES_MAX + 1]);
         output.write(
-            LogStream::Stderr,
+            Pipe::Stderr,
             b"panicked at x.rs:1\nnote: run with `RUST_BACKTRACE=1`\n",
         );
         assert_eq!(

@@ -1,11 +1,10 @@
-//! The turns that run in a store: one in a synchronous component, several reads side by side in an async one.
+//! The turns that run in a store: one in a synchronous component, several reads and interleaved ones side by side in an async one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use granary_core::error::{CallError, LimitName};
-use granary_core::kind::Mode;
 use granary_core::limits::Limits;
 use granary_core::turn::Wishes;
 use wasmtime::component::GuestTaskId;
@@ -57,7 +56,7 @@ impl Gate {
 
 impl Turn {
     pub(crate) fn new(context: Arc<TurnContext>, limits: Limits, gate: Arc<Gate>) -> Self {
-        let wishes = Wishes::new(context.mode == Mode::Exclusive, limits, context.head.bytes);
+        let wishes = Wishes::new(context.mode.writes(), limits, context.head.bytes);
         Self {
             context,
             wishes,
@@ -76,6 +75,18 @@ impl Turn {
     /// Why the host stopped it, if it did.
     pub(crate) fn into_stopped(self) -> Option<CallError> {
         self.stopped
+    }
+
+    /// Stops it: it went on too long after its answer.
+    pub(crate) fn stop_tail(&mut self, limits: &Limits) {
+        let detail = format!(
+            "the turn went on for {} after its answer; raise limits.tail-time, or end what it has begun",
+            human(limits.tail_time)
+        );
+        self.stopped.get_or_insert(CallError::LimitExceeded {
+            limit: LimitName::TailTime,
+            detail,
+        });
     }
 
     /// The CPU time that was charged to it.
@@ -125,7 +136,7 @@ pub(crate) fn human(duration: Duration) -> String {
 pub(crate) struct Turns {
     /// The one turn of a synchronous component, or the turn of an async one that must be alone.
     pub(crate) alone: Option<Turn>,
-    /// The reads of an async component, each by the guest task that it started as.
+    /// The turns of an async component that run side by side, each by the guest task that it started as.
     pub(crate) beside: Vec<(GuestTaskId, Turn)>,
     /// How much of the store's time has been charged to turns.
     charged: Duration,
@@ -143,7 +154,7 @@ impl Turns {
     }
 
     /// Charges what the store has used since the last time, to each turn its share, since nobody can tell which of several
-    /// reads it was. Whether one of them must stop.
+    /// it was. Whether one of them must stop.
     pub(crate) fn charge(&mut self, used: Duration, limits: &Limits) -> bool {
         let count = self.beside.len() + usize::from(self.alone.is_some());
         let share =

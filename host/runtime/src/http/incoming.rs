@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use granary_core::error::{CallError, LimitName};
@@ -25,9 +24,6 @@ use crate::guest::Guest;
 use crate::guest::turn::Gate;
 use crate::instance::live::Broken;
 use crate::instance::{Answered, HeldResponse};
-
-/// How long a handler that has returned may leave its response unfinished.
-const TAIL: Duration = Duration::from_secs(5);
 
 /// One request and where its response goes.
 pub(crate) struct Exchange {
@@ -70,7 +66,7 @@ pub(crate) async fn serve(
     ran.map_err(Broken::Dead)?;
     let passed = match passed {
         Some(passed) => passed,
-        None => tokio::time::timeout(TAIL, passing)
+        None => tokio::time::timeout(limits.tail_time, passing)
             .await
             .unwrap_or(Passed::Unfinished),
     };

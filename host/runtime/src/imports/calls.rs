@@ -1,5 +1,6 @@
-//! `granary:grain/calls`: calls to other grains, and messages that leave with the commit.
+//! `granary:grain/calls` and `async-calls`: calls to other grains, and messages that leave with the commit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,13 +10,14 @@ use granary_core::id::{GrainId, Key, KindName};
 use granary_core::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use granary_core::turn::{Refused, SendWish};
 use wasmtime::StoreContextMut;
+use wasmtime::component::Accessor;
 
 use super::context::wit_id;
 use super::{Linked, Reach, waiting};
 use crate::bindings::granary::grain::calls::{CallOptions, Payload as WitPayload, SendOptions};
 use crate::bindings::granary::grain::types::{CallError as WitCallError, GrainId as WitGrainId};
 use crate::guest::Guest;
-use crate::{OutgoingCall, Payload};
+use crate::{Host, OutgoingCall, Payload};
 
 pub(super) fn link(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
     waiting!(calls, "call", call, (target: WitGrainId, method: String, arguments: WitPayload, options: Option<CallOptions>))?;
@@ -31,6 +33,25 @@ pub(super) fn link(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
     )
 }
 
+type CallParams = (WitGrainId, String, WitPayload, Option<CallOptions>);
+
+/// The function that lets its caller go on.
+pub(super) fn link_async(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
+    calls.func_wrap_concurrent(
+        "call",
+        |mut accessor: &Accessor<Guest>, params: CallParams| {
+            Box::pin(async move {
+                let call = match prepare_call(&mut accessor, params) {
+                    Ok(call) => call,
+                    Err(error) => return Ok((Err(wit_error(error)),)),
+                };
+                let _under_way = call.turn.call_out();
+                Ok((made(accessor.host(), call).await,))
+            })
+        },
+    )
+}
+
 async fn call(
     mut reach: impl Reach,
     target: WitGrainId,
@@ -38,10 +59,13 @@ async fn call(
     arguments: WitPayload,
     options: Option<CallOptions>,
 ) -> Result<WitPayload, WitCallError> {
-    let answer =
-        prepare_call(&mut reach, &target, method, arguments, options).map_err(wit_error)?;
-    let host = reach.host();
-    match host.call(answer).await {
+    let call = prepare_call(&mut reach, (target, method, arguments, options)).map_err(wit_error)?;
+    let holds = call.turn.mode.overlaps();
+    made(reach.host(), OutgoingCall { holds, ..call }).await
+}
+
+async fn made(host: Arc<dyn Host>, call: OutgoingCall) -> Result<WitPayload, WitCallError> {
+    match host.call(call).await {
         Ok(payload) => wit_payload(payload).map_err(wit_error),
         Err(error) => Err(wit_error(error)),
     }
@@ -49,14 +73,11 @@ async fn call(
 
 fn prepare_call(
     reach: &mut impl Reach,
-    target: &WitGrainId,
-    method: String,
-    arguments: WitPayload,
-    options: Option<CallOptions>,
+    (target, method, arguments, options): CallParams,
 ) -> Result<OutgoingCall, CallError> {
     let unavailable = |detail| CallError::Unavailable { detail };
     let caller = reach.caller().map_err(unavailable)?;
-    let target = parse_target(target)?;
+    let target = parse_target(&target)?;
     let (timeout, idempotency_key) = match options {
         Some(options) => (
             options.timeout.map(Duration::from_nanos),
@@ -64,18 +85,7 @@ fn prepare_call(
         ),
         None => (None, None),
     };
-    if let Some(key) = &idempotency_key
-        && (key.is_empty() || IDEMPOTENCY_KEY_BYTES_MAX < key.len())
-    {
-        let detail = format!(
-            "an idempotency key is 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes long, not {}",
-            key.len()
-        );
-        return Err(CallError::Invalid {
-            pointer: String::new(),
-            detail,
-        });
-    }
+    let idempotency_key = checked_key(idempotency_key)?;
     let turn = reach
         .turn(caller, |turn| turn.context.clone())
         .map_err(unavailable)?;
@@ -86,7 +96,25 @@ fn prepare_call(
         arguments: payload(arguments),
         timeout,
         idempotency_key,
+        holds: false,
     })
+}
+
+/// An idempotency key of a fitting length, or none.
+pub(super) fn checked_key(key: Option<String>) -> Result<Option<String>, CallError> {
+    match key {
+        Some(key) if key.is_empty() || IDEMPOTENCY_KEY_BYTES_MAX < key.len() => {
+            let detail = format!(
+                "an idempotency key is 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes long, not {}",
+                key.len()
+            );
+            Err(CallError::Invalid {
+                pointer: String::new(),
+                detail,
+            })
+        }
+        key => Ok(key),
+    }
 }
 
 fn send(
@@ -170,6 +198,9 @@ fn wit_payload(payload: Payload) -> Result<WitPayload, CallError> {
         },
         Payload::Cbor(bytes) => Ok(WitPayload::Cbor(bytes)),
         Payload::Raw(bytes) => Ok(WitPayload::Raw(bytes)),
+        Payload::Typed(_) => Err(CallError::UnknownOutcome {
+            detail: "the answer came in a form that nobody asked for".to_owned(),
+        }),
     }
 }
 
@@ -240,7 +271,7 @@ fn object(entries: Vec<(ciborium::Value, ciborium::Value)>) -> Result<serde_json
 }
 
 /// The words of an error for a guest. `app` carries the bare value.
-fn wit_error(error: CallError) -> WitCallError {
+pub(super) fn wit_error(error: CallError) -> WitCallError {
     let text = error.to_string();
     match error {
         CallError::Overloaded { .. } => WitCallError::Overloaded(text),

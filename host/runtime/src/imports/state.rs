@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use granary_core::kind::Mode;
 use granary_core::limits::{STATE_PAGE_BYTES_MAX, STATE_PAGE_ENTRIES_MAX};
+use granary_core::overlap::Seen;
 use granary_core::turn::{Refused, Wishes};
 use wasmtime::StoreContextMut;
 
@@ -28,9 +30,10 @@ pub(super) fn link(state: &mut Linked<'_>) -> wasmtime::Result<()> {
     )
 }
 
-async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, StateError> {
+pub(super) async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, StateError> {
     let caller = reach.caller().map_err(StateError::Unavailable)?;
     Wishes::check_key(&key).map_err(refuse)?;
+    look(&mut reach, caller, |seen, version| seen.key(&key, version));
     let own = reach.turn(caller, |turn| {
         turn.wishes
             .written(&key)
@@ -42,11 +45,11 @@ async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, Stat
     }
 }
 
-async fn set(reach: impl Reach, key: String, value: Vec<u8>) -> Result<(), StateError> {
+pub(super) async fn set(reach: impl Reach, key: String, value: Vec<u8>) -> Result<(), StateError> {
     write(reach, key, Some(value)).await
 }
 
-async fn delete(reach: impl Reach, key: String) -> Result<(), StateError> {
+pub(super) async fn delete(reach: impl Reach, key: String) -> Result<(), StateError> {
     write(reach, key, None).await
 }
 
@@ -60,6 +63,7 @@ async fn write(
         .turn(caller, may_write)
         .map_err(StateError::Unavailable)??;
     Wishes::check_key(&key).map_err(refuse)?;
+    look(&mut reach, caller, |seen, version| seen.key(&key, version));
     let lies_there = replaced(&mut reach, caller, &key).await?;
     let noted = reach.turn(caller, |turn| {
         // What the turn wrote while this waited, if anything, is what is replaced.
@@ -73,9 +77,24 @@ async fn write(
     noted.map_err(StateError::Unavailable)?.map_err(refuse)
 }
 
+/// Notes what a turn is about to look at, where another one may change that before it ends.
+fn look(reach: &mut impl Reach, caller: TurnKey, what: impl FnOnce(&mut Seen, u64)) {
+    reach.with(|store| {
+        let guest = store.data_mut();
+        // Most turns are alone, and need not ask.
+        if turn(guest, caller).is_none_or(|turn| turn.context.mode != Mode::Interleave) {
+            return;
+        }
+        let version = guest.seat.host.version();
+        if let Some(turn) = turn(guest, caller) {
+            what(turn.wishes.seen_mut(), version);
+        }
+    });
+}
+
 /// Refuses early, before anything is read for nothing.
 fn may_write(turn: &mut Turn) -> Result<(), StateError> {
-    if turn.context.mode == granary_core::kind::Mode::Read {
+    if !turn.context.mode.writes() {
         return Err(refuse(Refused::ReadOnly));
     }
     if !turn.gate.open() {
@@ -111,13 +130,16 @@ async fn committed(reach: &mut impl Reach, key: &str) -> Result<Option<Vec<u8>>,
     host.read(key).await.map_err(StateError::Unavailable)
 }
 
-async fn list(
+pub(super) async fn list(
     mut reach: impl Reach,
     prefix: String,
     cursor: Option<String>,
     limit: u32,
 ) -> Result<Page, StateError> {
     let caller = reach.caller().map_err(StateError::Unavailable)?;
+    look(&mut reach, caller, |seen, version| {
+        seen.prefix(&prefix, version);
+    });
     let wanted = limit.clamp(1, STATE_PAGE_ENTRIES_MAX) as usize;
     let mut page = PageBuilder {
         entries: Vec::new(),
@@ -217,6 +239,11 @@ impl PageBuilder {
             cursor,
         }
     }
+}
+
+/// A name as one segment of a state key, so that no other name's keys start like its own.
+pub(super) fn segment(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F")
 }
 
 fn refuse(refused: Refused) -> StateError {

@@ -114,7 +114,7 @@ fn message(error: &wasmtime::Error) -> String {
             "the guest trapped: unreachable (a panic, an abort or a failed assertion)".to_owned()
         }
         Some(Trap::AsyncDeadlock) => {
-            "the guest waits for something that can never happen".to_owned()
+            "the guest waits for nothing: no call, timer or stream is left that could wake it; await what was started, and drop no future half-way".to_owned()
         }
         Some(Trap::CannotBlockSyncTask) => {
             "a method that is not declared `async func` waited; declare it `async func`".to_owned()

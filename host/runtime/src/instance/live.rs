@@ -11,7 +11,6 @@ use wasmtime::Store;
 use wasmtime::component::{Func, Instance as Component, Val};
 
 use super::failure;
-use super::session::TAIL;
 use super::{Answered, Work};
 use crate::engine::EngineKind;
 use crate::engine::capacity::Place;
@@ -105,15 +104,17 @@ impl Live {
 
     /// Waits until nothing of an async guest runs any more: what it does after its answer still belongs to the turn, and to the commit.
     async fn settle(&mut self) -> wasmtime::Result<()> {
+        let limits = self.limits();
         let at_rest = self.store.run_concurrent(async |accessor| {
             poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await
         });
-        match tokio::time::timeout(TAIL, at_rest).await {
-            Ok(at_rest) => at_rest,
-            Err(_) => Err(wasmtime::format_err!(
-                "work went on for {TAIL:?} after the answer"
-            )),
+        if let Ok(at_rest) = tokio::time::timeout(limits.tail_time, at_rest).await {
+            return at_rest;
         }
+        if let Some(turn) = &mut self.store.data_mut().turns.alone {
+            turn.stop_tail(&limits);
+        }
+        Err(wasmtime::format_err!("work went on after the answer"))
     }
 
     /// The guest itself.

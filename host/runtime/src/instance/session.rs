@@ -1,15 +1,20 @@
-//! Reads of an async component, side by side in one store.
+//! Reads and interleaved turns of an async component, side by side in one store.
 //!
-//! A session borrows the store when the first read comes and gives it back when the last one has ended and nothing of the guest runs any more. It is a task
+//! A session borrows the store when the first turn comes and gives it back when the last one has ended and nothing of the guest runs any more. It is a task
 //! of its own, so that no caller's fate is the others'; a trap, though, is everybody's: it ends the store. A session that runs long moves to
 //! the slow lane as a whole.
+//!
+//! A turn ends when its task exits, not when it answers. Wasmtime tells only when all tasks of a store have exited. So while another turn
+//! still works on its answer, one that has answered counts as over once it waits for no call and has had several occasions to go on;
+//! else when the guest is at rest. What it does later is no part of it: it then has no state and makes no calls.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -17,7 +22,7 @@ use granary_core::error::CallError;
 use granary_core::turn::Wishes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
+use tokio::time::sleep_until;
 use wasmtime::component::{Accessor, Func, GuestTaskId, HasSelf, Instance as Component, Val};
 use wasmtime::{AsContextMut, StoreContextMut};
 
@@ -32,20 +37,17 @@ use crate::guest::turn::Turn;
 use crate::link::Exports;
 use crate::{Arguments, Method, Results, TurnContext};
 
-/// How long a guest may go on after its last turn has answered.
-pub(crate) const TAIL: Duration = Duration::from_secs(5);
-
-/// One read.
-pub(crate) struct Read {
+/// One turn that may run beside others.
+pub(crate) struct Entry {
     pub(crate) context: Arc<TurnContext>,
     pub(crate) method: Arc<Method>,
     pub(crate) arguments: Arguments,
     pub(crate) done: oneshot::Sender<Ended>,
 }
 
-/// The reads of one instance.
+/// The turns of one instance that may overlap.
 #[derive(Default)]
-pub(crate) struct Reads {
+pub(crate) struct Beside {
     state: Mutex<Waiting>,
     came: Notify,
     /// Ends the session and the store with it.
@@ -54,47 +56,47 @@ pub(crate) struct Reads {
 
 #[derive(Default)]
 struct Waiting {
-    reads: VecDeque<Read>,
+    entries: VecDeque<Entry>,
     in_session: bool,
 }
 
-impl Reads {
-    /// Adds a read. Whether a session must be started for it.
-    pub(crate) fn push(&self, read: Read) -> bool {
+impl Beside {
+    /// Adds a turn. Whether a session must be started for it.
+    pub(crate) fn push(&self, entry: Entry) -> bool {
         let mut state = self.state.lock();
-        state.reads.push_back(read);
+        state.entries.push_back(entry);
         self.came.notify_one();
         !std::mem::replace(&mut state.in_session, true)
     }
 
-    /// Stops the session: one of its reads is out of time.
+    /// Stops the session: one of its turns is out of time.
     pub(crate) fn kill(&self) {
         self.killed.notify_one();
     }
 
-    fn pop(&self) -> Option<Read> {
-        self.state.lock().reads.pop_front()
+    fn pop(&self) -> Option<Entry> {
+        self.state.lock().entries.pop_front()
     }
 
-    /// Ends the session unless another read has come.
+    /// Ends the session unless another turn has come.
     fn close(&self) -> bool {
         let mut state = self.state.lock();
-        state.in_session = !state.reads.is_empty();
+        state.in_session = !state.entries.is_empty();
         !state.in_session
     }
 
-    /// Ends the session whatever has come; the reads that will not run.
-    fn abandon(&self) -> VecDeque<Read> {
+    /// Ends the session whatever has come; the turns that will not run.
+    fn abandon(&self) -> VecDeque<Entry> {
         let mut state = self.state.lock();
         state.in_session = false;
-        std::mem::take(&mut state.reads)
+        std::mem::take(&mut state.entries)
     }
 }
 
 /// Starts a session.
-pub(crate) fn start(slot: Arc<Slot>, reads: Arc<Reads>, meter: Arc<Meter>, lane: SlowLane) {
+pub(crate) fn start(slot: Arc<Slot>, beside: Arc<Beside>, meter: Arc<Meter>, lane: SlowLane) {
     meter.begin_turn();
-    let body = Box::pin(run(slot, reads));
+    let body = Box::pin(run(slot, beside));
     drop(tokio::spawn(Session {
         body: Some(body),
         meter,
@@ -102,39 +104,39 @@ pub(crate) fn start(slot: Arc<Slot>, reads: Arc<Reads>, meter: Arc<Meter>, lane:
     }));
 }
 
-async fn run(slot: Arc<Slot>, reads: Arc<Reads>) {
+async fn run(slot: Arc<Slot>, beside: Arc<Beside>) {
     // Where the store is gone, the callers learn it from their dropped channels.
     let Some(mut lease) = slot.borrow().await else {
-        drop(reads.abandon());
+        drop(beside.abandon());
         return;
     };
     let alive = tokio::select! {
         biased;
-        () = reads.killed.notified() => false,
-        alive = side_by_side(lease.live(), &reads) => alive,
+        () = beside.killed.notified() => false,
+        alive = side_by_side(lease.live(), &beside) => alive,
     };
     if alive {
         lease.give_back();
     } else {
         drop(lease);
-        drop(reads.abandon());
+        drop(beside.abandon());
     }
 }
 
-/// What a caller is told whose read ended with another one's.
+/// What a caller is told whose turn ended with another one's.
 pub(crate) fn conflict() -> CallError {
     CallError::Conflict {
         detail:
-            "another read of the same activation failed and ended this one, too; repeat the call"
+            "another turn of the same activation failed and ended this one, too; repeat the call"
                 .to_owned(),
     }
 }
 
-/// The reads that were started and have not answered.
+/// The turns that were started and have not ended.
 type Open = Mutex<Vec<(GuestTaskId, oneshot::Sender<Ended>)>>;
 
-/// Runs reads until none is left. Whether the store lives on.
-async fn side_by_side(live: &mut Live, reads: &Reads) -> bool {
+/// Runs turns until none is left. Whether the store lives on.
+async fn side_by_side(live: &mut Live, beside: &Beside) -> bool {
     let open = Open::default();
     live.store.data_mut().turns.begin();
     live.store.data_mut().room.begin_turn();
@@ -146,10 +148,10 @@ async fn side_by_side(live: &mut Live, reads: &Reads) -> bool {
     loop {
         let ran = live
             .store
-            .run_concurrent(async |accessor| session(accessor, &target, reads, &open).await)
+            .run_concurrent(async |accessor| session(accessor, &target, beside, &open).await)
             .await;
         match ran {
-            Ok(Ok(())) if reads.close() => break,
+            Ok(Ok(())) if beside.close() => break,
             Ok(Ok(())) => {}
             Ok(Err(error)) | Err(error) => {
                 fail_all(live, error, open.into_inner());
@@ -161,7 +163,7 @@ async fn side_by_side(live: &mut Live, reads: &Reads) -> bool {
     true
 }
 
-/// Where reads go.
+/// Where turns go.
 struct Target {
     component: Component,
     exports: Arc<Exports>,
@@ -169,43 +171,119 @@ struct Target {
 
 type Store<'a> = &'a Accessor<Guest, HasSelf<Guest>>;
 
+/// A turn that has answered and may still be at work.
+struct Tail {
+    task: GuestTaskId,
+    context: Arc<TurnContext>,
+    results: Vec<Val>,
+    since: Instant,
+    /// How often in a row it was found to wait for nothing.
+    quiet: usize,
+}
+
 /// The life of a session within the store: starts what comes, passes on what is done, and ends when the guest has come to rest.
 async fn session(
     store: Store<'_>,
     target: &Target,
-    reads: &Reads,
+    beside: &Beside,
     open: &Open,
 ) -> wasmtime::Result<()> {
+    let limit = store.with(|mut access| {
+        let store = access.as_context_mut();
+        store.data().linked.spec().limits.tail_time
+    });
     let mut running = FuturesUnordered::new();
+    let mut tails: Vec<Tail> = Vec::new();
+    let mut alone_since = Instant::now();
     loop {
-        while let Some(read) = reads.pop() {
-            running.push(one(store, target, read, open));
+        while let Some(entry) = beside.pop() {
+            running.push(one(store, target, entry, open));
         }
+        let until = tails.iter().map(|tail| tail.since).min();
         if running.is_empty() {
             tokio::select! {
                 biased;
-                () = reads.came.notified() => {}
-                at_rest = timeout(TAIL, poll_fn(|cx| store.poll_no_interesting_tasks(cx))) => {
-                    return at_rest.map_err(|_| wasmtime::format_err!("work went on for {TAIL:?} after the last answer"));
+                () = beside.came.notified() => {}
+                () = poll_fn(|cx| store.poll_no_interesting_tasks(cx)) => {
+                    tails.drain(..).for_each(|tail| end(store, tail, open));
+                    return Ok(());
                 }
+                () = sleep_until((until.unwrap_or(alone_since) + limit).into()) => return overdue(store, &tails, limit),
             }
         } else {
+            let (live, open_tails) = (running.len(), !tails.is_empty());
             tokio::select! {
                 biased;
-                () = reads.came.notified() => {}
-                Some(done) = running.next() => done?,
+                () = beside.came.notified() => {}
+                Some(answered) = running.next() => {
+                    tails.extend(answered?);
+                    alone_since = Instant::now();
+                }
+                at = quiet(&mut tails, live), if open_tails => end(store, tails.swap_remove(at), open),
+                () = sleep_until((until.unwrap_or(alone_since) + limit).into()), if open_tails => {
+                    return overdue(store, &tails, limit);
+                }
             }
         }
     }
 }
 
-async fn one(store: Store<'_>, target: &Target, read: Read, open: &Open) -> wasmtime::Result<()> {
-    let Read {
+/// The first of those that have answered which is over as far as anybody can tell: see the module.
+async fn quiet(tails: &mut [Tail], live: usize) -> usize {
+    // Each look is one round of the store's event loop, in which each task that yields may take a step.
+    let rounds = 8 + 2 * (live + tails.len());
+    poll_fn(|cx| {
+        let mut again = false;
+        for (at, tail) in tails.iter_mut().enumerate() {
+            if 0 < tail.context.calling.load(Ordering::Acquire) {
+                tail.quiet = 0;
+                continue;
+            }
+            tail.quiet += 1;
+            if rounds < tail.quiet {
+                return Poll::Ready(at);
+            }
+            again = true;
+        }
+        if again {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// A turn goes on for too long after its answer. Nobody can stop one task, so that all go.
+fn overdue(store: Store<'_>, tails: &[Tail], limit: Duration) -> wasmtime::Result<()> {
+    store.with(|mut access| {
+        let mut store = access.as_context_mut();
+        let guest = store.data_mut();
+        let limits = guest.linked.spec().limits;
+        let late = tails.iter().filter(|tail| limit <= tail.since.elapsed());
+        let late: Vec<_> = late.map(|tail| tail.task).collect();
+        let turns = guest.turns.beside.iter_mut();
+        turns
+            .filter(|(task, _)| late.contains(task))
+            .for_each(|(_, turn)| turn.stop_tail(&limits));
+    });
+    Err(wasmtime::format_err!(
+        "work went on for {limit:?} after the last answer"
+    ))
+}
+
+/// Starts a turn and waits for its answer. None: there is nothing to run.
+async fn one(
+    store: Store<'_>,
+    target: &Target,
+    entry: Entry,
+    open: &Open,
+) -> wasmtime::Result<Option<Tail>> {
+    let Entry {
         context,
         method,
         arguments,
         done,
-    } = read;
+    } = entry;
     let Some((function, count)) =
         store.with(|mut access| find(access.as_context_mut(), target, &method))
     else {
@@ -218,7 +296,7 @@ async fn one(store: Store<'_>, target: &Target, read: Read, open: &Open) -> wasm
             cpu: Duration::ZERO,
             poisoned: false,
         }));
-        return Ok(());
+        return Ok(None);
     };
     let mut results = vec![Val::Bool(false); count];
     let (call, task) = store.with(|mut access| {
@@ -227,24 +305,35 @@ async fn one(store: Store<'_>, target: &Target, read: Read, open: &Open) -> wasm
         let call = function.start_call_concurrent(&mut store, arguments.vals(), &mut results)?;
         let task = call.task();
         let guest = store.data_mut();
-        let turn = Turn::new(context, guest.linked.spec().limits, Arc::default());
+        let limits = guest.linked.spec().limits;
+        let turn = Turn::new(Arc::clone(&context), limits, Arc::default());
         guest.turns.beside.push((task, turn));
         Ok::<_, wasmtime::Error>((call, task))
     })?;
     open.lock().push((task, done));
     function.finish_call_concurrent(store, call).await?;
-    let turn = store.with(|mut access| finish(access.as_context_mut().data_mut(), task));
-    let done = take(&mut open.lock(), task);
+    Ok(Some(Tail {
+        task,
+        context,
+        results,
+        since: Instant::now(),
+        quiet: 0,
+    }))
+}
+
+/// A turn is over: what it leaves and its answer go to whoever waits for it.
+fn end(store: Store<'_>, tail: Tail, open: &Open) {
+    let turn = store.with(|mut access| finish(access.as_context_mut().data_mut(), tail.task));
+    let done = take(&mut open.lock(), tail.task);
     if let (Some(turn), Some(done)) = (turn, done) {
         let (cpu, wishes) = (turn.used(), turn.wishes);
         drop(done.send(Ended {
-            result: Ok(Answered::Method(Results::new(results))),
+            result: Ok(Answered::Method(Results::new(tail.results))),
             wishes,
             cpu,
             poisoned: false,
         }));
     }
-    Ok(())
 }
 
 fn find(
@@ -271,7 +360,7 @@ fn take<T>(list: &mut Vec<(GuestTaskId, T)>, task: GuestTaskId) -> Option<T> {
     Some(list.swap_remove(at).1)
 }
 
-/// The store has died: every read that was under way hears of it.
+/// The store has died: every turn that was under way hears of it.
 fn fail_all(
     live: &mut Live,
     error: wasmtime::Error,
@@ -279,7 +368,7 @@ fn fail_all(
 ) {
     let limits = live.store.data().linked.spec().limits;
     let mut turns = std::mem::take(&mut live.store.data_mut().turns.beside);
-    // A read that the host stopped is known to be the one; of a trap nobody can tell whose it was.
+    // A turn that the host stopped is known to be the one; of a trap nobody can tell whose it was.
     let stopped = turns.iter().any(|(_, turn)| turn.was_stopped());
     let shared = failure::call_error(error, &mut live.store, None);
     for (task, done) in open {

@@ -16,7 +16,7 @@ pub(crate) struct Slot {
 enum State {
     /// Nobody runs.
     Rests(Box<Live>),
-    /// A turn, or a session of reads, has it.
+    /// A turn, or a session of turns side by side, has it.
     Lent,
     /// A turn failed, or was dropped. For good.
     Gone,

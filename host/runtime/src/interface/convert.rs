@@ -242,7 +242,8 @@ impl<'r> Converter<'r> {
         })
     }
 
-    fn add(&mut self, shape: Shape, name: Option<TypeName>) -> Result<Ty, Refusal> {
+    /// Puts a finished shape into the table.
+    pub(super) fn add(&mut self, shape: Shape, name: Option<TypeName>) -> Result<Ty, Refusal> {
         let mut facts = Facts {
             mention: 1,
             live: matches!(shape, Shape::Live(_)),

@@ -4,6 +4,9 @@
 //! rustc's `wasm32-wasip2` and wit-component: neither `package-docs` nor `component-type` sections are left). So `granary build` adds the
 //! comments of the WIT package that the kind was built from, in the format of `wit-component`'s `package-docs` but under a name of our own:
 //! wit-component refuses a component whose `package-docs` name a world, because a component's world has lost its name.
+//!
+//! A program that derives its interface from code has no WIT package. Its compiler puts the comments into the core module, one section for
+//! each interface, `granary-docs:NAME`. Other custom sections of a core module pass through every tool, so they are read there.
 
 use std::path::Path;
 
@@ -20,7 +23,7 @@ const SECTION: &str = "granary-docs";
 /// Adds the doc comments of a WIT package to a component, unless it carries some. `wit` names files or directories: those that the
 /// package needs first, its own last. Errors: the WIT does not parse.
 pub fn embed_docs<P: AsRef<Path>>(component: Vec<u8>, wit: &[P]) -> Result<Vec<u8>, String> {
-    if section(&component).is_some() {
+    if !sections(&component, Where::Component).is_empty() {
         return Ok(component);
     }
     let mut resolve = Resolve::default();
@@ -40,13 +43,14 @@ pub fn embed_docs<P: AsRef<Path>>(component: Vec<u8>, wit: &[P]) -> Result<Vec<u
         .encode()
         .map_err(|error| format!("{error:#}"))?;
     let mut bytes = component;
-    append(&mut bytes, &metadata);
+    append(&mut bytes, SECTION, &metadata);
     Ok(bytes)
 }
 
-fn append(bytes: &mut Vec<u8>, payload: &[u8]) {
-    let mut body = leb(SECTION.len());
-    body.extend_from_slice(SECTION.as_bytes());
+/// Adds a custom section.
+pub(super) fn append(bytes: &mut Vec<u8>, name: &str, payload: &[u8]) {
+    let mut body = leb(name.len());
+    body.extend_from_slice(name.as_bytes());
     body.extend_from_slice(payload);
     bytes.push(0);
     bytes.extend(leb(body.len()));
@@ -66,23 +70,45 @@ fn leb(mut value: usize) -> Vec<u8> {
     }
 }
 
-/// The payload of the component's own comments, if it has some.
-fn section(component: &[u8]) -> Option<&[u8]> {
-    let mut rest = component.get(8..)?;
+/// Where comments are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    /// Only in the sections of the binary itself.
+    Component,
+    /// In the core modules in it, too.
+    Everywhere,
+}
+
+/// The payloads of all comments.
+fn sections(binary: &[u8], place: Where) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    collect(binary, place, &mut found);
+    found
+}
+
+/// Ends where the bytes are no longer understood: comments are never a reason to refuse.
+fn collect<'a>(binary: &'a [u8], place: Where, found: &mut Vec<&'a [u8]>) -> Option<()> {
+    /// A component's section that holds a core module.
+    const MODULE: u8 = 1;
+    let mut rest = binary.get(8..)?;
     while let Some((id, after)) = rest.split_first() {
         let (size, after) = read_leb(after)?;
         let (body, after) = after.split_at_checked(size)?;
         rest = after;
-        if *id != 0 {
-            continue;
-        }
-        let (name_len, body) = read_leb(body)?;
-        let (name, payload) = body.split_at_checked(name_len)?;
-        if name == SECTION.as_bytes() {
-            return Some(payload);
+        if *id == 0 {
+            let (name_len, body) = read_leb(body)?;
+            let (name, payload) = body.split_at_checked(name_len)?;
+            let is_ours = name
+                .strip_prefix(SECTION.as_bytes())
+                .is_some_and(|more| more.is_empty() || more.starts_with(b":"));
+            if is_ours {
+                found.push(payload);
+            }
+        } else if *id == MODULE && place == Where::Everywhere {
+            collect(body, Where::Component, found);
         }
     }
-    None
+    Some(())
 }
 
 fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
@@ -145,12 +171,17 @@ pub(super) fn inject(
     world: WorldId,
     packages: &[PackageId],
 ) {
-    let Some([0 | 1, json @ ..]) = section(component) else {
-        return;
-    };
-    let Ok(comments) = serde_json::from_slice::<Comments>(json) else {
-        return;
-    };
+    for payload in sections(component, Where::Everywhere) {
+        let [0 | 1, json @ ..] = payload else {
+            continue;
+        };
+        if let Ok(comments) = serde_json::from_slice::<Comments>(json) {
+            on_packages(resolve, world, packages, &comments);
+        }
+    }
+}
+
+fn on_packages(resolve: &mut Resolve, world: WorldId, packages: &[PackageId], comments: &Comments) {
     for package in packages {
         set(&mut resolve.packages[*package].docs, comments.docs.as_ref());
         for (name, comments) in &comments.interfaces {

@@ -2,6 +2,8 @@
 
 use granary_core::limits::COMPONENT_BYTES_MAX;
 
+use super::imports;
+
 /// Why a component cannot be a kind. Each text says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentError {
@@ -52,6 +54,26 @@ pub enum ComponentError {
         /// The served import that is most like it.
         nearest: Option<String>,
     },
+    /// An interface that the host has, but in other versions.
+    #[error("{}", other_version(side, name, versions))]
+    OtherVersion {
+        /// `imports` or `exports`.
+        side: &'static str,
+        /// Its full name.
+        name: String,
+        /// The versions that the host has; never empty.
+        versions: Vec<String>,
+    },
+    /// An import of a client package that no client looks like.
+    #[error(
+        "the import `{import}` is not what `granary wit client` makes: {why}. Make it anew, or give the package a name that does not end in -client"
+    )]
+    Client {
+        /// Its full name.
+        import: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Nothing to call.
     #[error(
         "the component exports nothing to call. Export an interface with at least one function, or `wasi:http/incoming-handler`"
@@ -87,10 +109,35 @@ pub enum ComponentError {
     },
 }
 
+fn other_version(side: &str, name: &str, versions: &[String]) -> String {
+    let (interface, version) = name.split_once('@').unwrap_or((name, "(no version)"));
+    let package = interface.split_once('/').map_or(interface, |(p, _)| p);
+    let served: Vec<_> = versions
+        .iter()
+        .map(|version| format!("{package}@{version}"))
+        .collect();
+    let what_to_do = if package.starts_with("wasi:") {
+        "build it for that version of WASI (Rust: the target wasm32-wasip2; other tool chains: an SDK of WASI 0.2)"
+    } else {
+        "build it against that version, or run a newer granary"
+    };
+    format!(
+        "the component was built against {package}@{version} (it {side} `{name}`), this host has {}: {what_to_do}",
+        served.join(" and ")
+    )
+}
+
 fn hint(name: &str, nearest: Option<&str>) -> String {
-    match nearest {
-        Some(nearest) => format!("; the nearest that it has is `{nearest}`"),
-        None if name.starts_with("wasi:") => String::new(),
-        None => "; to call another kind, import `granary:grain/calls@0.1.0`".into(),
+    if let Some(nearest) = nearest {
+        return format!("; the nearest that it has is `{nearest}`");
+    }
+    let siblings = imports::siblings(name);
+    if !siblings.is_empty() {
+        return format!("; of that package it has {}", siblings.join(", "));
+    }
+    if name.starts_with("wasi:") {
+        String::new()
+    } else {
+        "; to call another kind, import its client package (`granary wit client KIND`) or `granary:grain/calls@0.1.0`".into()
     }
 }

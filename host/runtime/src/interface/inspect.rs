@@ -11,8 +11,9 @@ use wit_parser::{Function, FunctionKind, PackageId, Resolve, TypeDefKind, WorldI
 
 use super::convert::{Converter, Refusal, place, text};
 use super::types::{Member, Members, Types};
-use super::{ComponentError, Import, Interface, Method, Param, docs, imports};
-use crate::value::takes_bare_object;
+use super::{ClientImport, ComponentError, Import, Interface, Method, Param};
+use super::{clients, docs, imports};
+use crate::value::{LastFit, takes_bare_object};
 
 const MAGIC: &[u8] = b"\0asm";
 /// Version 1 of layer 0: a core module.
@@ -23,7 +24,7 @@ const COMPONENT: &[u8] = &[13, 0, 1, 0];
 pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
     header(bytes)?;
     let (mut resolve, world) = decode(bytes)?;
-    let imports = read_imports(&resolve, world)?;
+    let (imports, clients) = read_imports(&resolve, world)?;
     let own = own_packages(&resolve, world);
     docs::inject(bytes, &mut resolve, world, &own);
     let exports: Vec<_> = resolve.worlds[world]
@@ -31,10 +32,15 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
         .keys()
         .map(|key| resolve.name_world_key(key))
         .collect();
+    exports
+        .iter()
+        .try_for_each(|export| imports::check_export(export))?;
     let served = |name: &str| {
         let found = exports.iter().find(|export| {
             let (interface, version) = export.split_once('@').unwrap_or((export, ""));
-            interface == name && imports::same_track(hook_version(name), version)
+            interface == name
+                && imports::called_version(name)
+                    .is_some_and(|called| imports::same_track(called, version))
         });
         found.cloned()
     };
@@ -46,6 +52,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
         http: served("wasi:http/incoming-handler"),
         methods,
         imports,
+        clients,
         exports,
         types,
         wit: crate::wit::render(&resolve, world, &own)
@@ -55,15 +62,6 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
         return Err(ComponentError::NoExports);
     }
     Ok(interface)
-}
-
-/// The version of an interface that the host calls.
-fn hook_version(name: &str) -> &'static str {
-    if name.starts_with("wasi:") {
-        "0.2.12"
-    } else {
-        "0.1.0"
-    }
 }
 
 fn header(bytes: &[u8]) -> Result<(), ComponentError> {
@@ -143,13 +141,23 @@ fn not_decoded(error: &anyhow::Error) -> ComponentError {
     }
 }
 
-fn read_imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, ComponentError> {
+type Imports = (Vec<Import>, Vec<Arc<ClientImport>>);
+
+fn read_imports(resolve: &Resolve, world: WorldId) -> Result<Imports, ComponentError> {
     let mut list = Vec::new();
+    let mut found = Vec::new();
     for (key, item) in &resolve.worlds[world].imports {
         let name = resolve.name_world_key(key);
         match item {
             // An interface that only names types, as exported interfaces share them, asks nothing of the host.
             WorldItem::Interface { id, .. } if only_types(resolve, *id) => {}
+            WorldItem::Interface { id, .. } if clients::is_client(&name) => {
+                found.push(Arc::new(clients::read(resolve, *id, &name)?));
+                list.push(Import {
+                    name,
+                    needs_grant: None,
+                });
+            }
             WorldItem::Interface { .. } | WorldItem::Function(_) => {
                 list.push(imports::check(&name)?)
             }
@@ -161,7 +169,7 @@ fn read_imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Compon
             WorldItem::Type { .. } => {}
         }
     }
-    Ok(list)
+    Ok((list, found))
 }
 
 fn only_types(resolve: &Resolve, id: wit_parser::InterfaceId) -> bool {
@@ -210,7 +218,7 @@ fn own_packages(resolve: &Resolve, world: WorldId) -> Vec<PackageId> {
 
 type Found<'r> = (Option<String>, &'r Function);
 
-fn read_methods(
+pub(super) fn read_methods(
     resolve: &Resolve,
     world: WorldId,
 ) -> Result<(Vec<Arc<Method>>, Arc<Types>), ComponentError> {
@@ -354,6 +362,7 @@ fn read_method(
         params,
         name,
         types: Arc::default(),
+        last_fit: LastFit::default(),
     })
 }
 
@@ -377,7 +386,7 @@ fn of_a_resource(function: &Function) -> Option<String> {
     }
 }
 
-fn is_async(function: &Function) -> bool {
+pub(super) fn is_async(function: &Function) -> bool {
     match function.kind {
         FunctionKind::AsyncFreestanding
         | FunctionKind::AsyncMethod(_)

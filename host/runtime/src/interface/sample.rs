@@ -7,8 +7,25 @@ use super::Interface;
 
 /// A component of the world `grain` in this WIT, which may use the package `granary:grain`.
 pub(crate) fn component(wit: &str) -> Vec<u8> {
-    let (resolve, world) = resolve(wit);
+    component_made(&[], wit, &[])
+}
+
+/// The same, made from a core module with these custom sections.
+pub(crate) fn component_with_sections(wit: &str, sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    component_made(&[], wit, sections)
+}
+
+/// The same, where the WIT may also use these packages.
+pub(crate) fn component_beside(packages: &[&str], wit: &str) -> Vec<u8> {
+    component_made(packages, wit, &[])
+}
+
+fn component_made(packages: &[&str], wit: &str, sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (resolve, world) = resolve(packages, wit);
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    for (name, payload) in sections {
+        super::docs::append(&mut module, name, payload);
+    }
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
         .module(&module)
@@ -34,7 +51,7 @@ pub(crate) fn api_wit(items: &str) -> String {
     )
 }
 
-fn resolve(wit: &str) -> (Resolve, WorldId) {
+fn resolve(packages: &[&str], wit: &str) -> (Resolve, WorldId) {
     let mut resolve = Resolve {
         all_features: true,
         ..Resolve::default()
@@ -42,6 +59,9 @@ fn resolve(wit: &str) -> (Resolve, WorldId) {
     resolve
         .push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
         .unwrap();
+    for text in packages {
+        resolve.push_str("package.wit", text).unwrap();
+    }
     let package = resolve.push_str("sample.wit", wit).unwrap();
     let world = resolve.packages[package].worlds["grain"];
     (resolve, world)

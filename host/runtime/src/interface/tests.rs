@@ -1,4 +1,4 @@
-use super::sample::{api, api_wit, component, interface};
+use super::sample::{api, api_wit, component, component_with_sections, interface};
 use super::*;
 
 fn refused(bytes: &[u8]) -> ComponentError {
@@ -301,4 +301,28 @@ fn comments_reach_the_interface_when_the_component_carries_them() {
         assert!(found.wit.contains(text), "{text} is not in\n{}", found.wit);
     }
     assert_eq!(embed_docs(bytes.clone(), &[folder.path()]).unwrap(), bytes);
+}
+
+/// What `granary_sdk::interface` does: a custom section in the core module, which componentisation leaves where it is.
+#[test]
+fn comments_in_a_core_module_reach_the_interface() {
+    let wit = "package demo:shop@0.1.0;
+         interface api { record item { name: string } put: func(item: item); }
+         interface audit { count: func() -> u32; }
+         world grain { export api; export audit; }";
+    let with = |sections: [(&'static str, &str); 2]| {
+        let sections = sections.map(|(name, json)| (name, [&[1], json.as_bytes()].concat()));
+        Interface::inspect(&component_with_sections(wit, &sections)).unwrap()
+    };
+    let api = r#"{"interfaces":{"api":{"docs":"What it sells.","funcs":{"put":{"docs":"Puts it there."}},"types":{"item":{"docs":null,"items":{"name":"What it is called."}}}}}}"#;
+    let audit = r#"{"interfaces":{"audit":{"docs":null,"funcs":{"count":{"docs":"All of them."}},"types":{}}}}"#;
+    let found = with([("granary-docs:api", api), ("granary-docs:audit", audit)]);
+    let docs = |name: &str| found.method(name).unwrap().docs.clone();
+    assert_eq!(docs("put").as_deref(), Some("Puts it there."));
+    assert_eq!(docs("count").as_deref(), Some("All of them."));
+    for text in ["/// What it sells.", "/// What it is called."] {
+        assert!(found.wit.contains(text), "{text} is not in\n{}", found.wit);
+    }
+    let other = with([("granary-docs-of-another", api), ("granary-docs:api", "{")]);
+    assert_eq!(other.method("put").unwrap().docs, None);
 }

@@ -1,23 +1,24 @@
 //! Grants, checked against this node: directories are opened, rules are parsed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use granary_core::kind::{DirectoryGrant, Grants};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
-use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::LinkError;
-use crate::guest::output::{Output, Printer};
+use crate::Interface;
+use crate::guest::output::{Output, Pipe, Printer};
 use crate::http::rules::Rules;
-use crate::{Interface, LogStream};
 
 /// What the instances of a kind may reach.
 pub(crate) struct Granted {
     directories: Vec<Directory>,
     environment: Vec<(String, String)>,
-    pub(crate) config: WasiConfigVariables,
+    /// A kind's settings, by name.
+    pub(crate) config: BTreeMap<String, String>,
     pub(crate) http: Arc<Rules>,
 }
 
@@ -45,12 +46,7 @@ impl Granted {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            config: grants
-                .config
-                .iter()
-                .flatten()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
+            config: grants.config.clone().unwrap_or_default(),
             http: Arc::new(Rules::parse(&grants.http)?),
         })
     }
@@ -60,11 +56,11 @@ impl Granted {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(Printer {
             output: output.clone(),
-            stream: LogStream::Stdout,
+            pipe: Pipe::Stdout,
         });
         wasi.stderr(Printer {
             output: output.clone(),
-            stream: LogStream::Stderr,
+            pipe: Pipe::Stderr,
         });
         wasi.allow_tcp(false)
             .allow_udp(false)

@@ -8,6 +8,7 @@ use crate::interface::sample::api;
 
 mod arguments;
 mod properties;
+mod typed;
 mod types;
 
 /// The method `f` of an interface with these items.

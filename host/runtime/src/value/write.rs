@@ -6,7 +6,7 @@ use wasmtime::component::Val;
 
 use super::sink::{CborSink, JsonSink, Sink, byte};
 use super::source::{Read, Wrong};
-use super::{Body, JsonOptions, Results, ValueError};
+use super::{Body, JsonOptions, Results, Typed, ValueError};
 use crate::interface::{Method, Shape, Ty, Types};
 
 impl Method {
@@ -122,6 +122,30 @@ impl Method {
             is_err,
             is_unit: ty.is_none() && !is_err,
         })
+    }
+}
+
+impl Typed {
+    /// A client's arguments as the JSON text that another caller would write.
+    pub fn to_json(&self) -> Vec<u8> {
+        let method = self.method();
+        let mut sink = JsonSink {
+            out: Vec::with_capacity(64),
+            int64_as_string: false,
+        };
+        sink.array(method.params.len());
+        for (at, (param, val)) in method.params.iter().zip(self.vals()).enumerate() {
+            sink.element(at);
+            let mut writer = Writer {
+                types: &method.types,
+                sink: &mut sink,
+                bytes_max: u64::MAX,
+            };
+            let written = writer.value(param.ty, val);
+            written.expect("invariant: nothing but a limit stops the writer, and there is none");
+        }
+        sink.array_end();
+        sink.out
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
 
 use granary_core::error::CallError;
@@ -57,6 +57,10 @@ impl Host for Node {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         Box::pin(std::future::ready(Ok((items, more))))
+    }
+
+    fn version(&self) -> u64 {
+        4
     }
 
     fn cached(&self, key: &str) -> Option<Option<Vec<u8>>> {
@@ -166,6 +170,7 @@ pub(crate) fn context(mode: Mode) -> Arc<TurnContext> {
         baggage: Mutex::default(),
         cancelled: AtomicBool::new(false),
         given_up: AtomicBool::new(false),
+        calling: AtomicU32::new(0),
         mode,
         head: TurnHead {
             version: 4,

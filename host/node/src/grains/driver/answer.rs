@@ -49,6 +49,7 @@ impl Driver {
         writes: Writes,
         sends: bool,
     ) -> Kept {
+        let turns = self.turns.len();
         let Some(running) = self.turns.get_mut(&turn) else {
             return Kept::No;
         };
@@ -62,7 +63,12 @@ impl Driver {
             Ok(Committed { head }) => {
                 self.shared.store_accepted();
                 current.head = head;
-                current.memory.commit(writes);
+                if 1 < turns {
+                    current.changes.committed(writes.keys(), head.version);
+                } else {
+                    current.changes.forget();
+                }
+                current.memory.commit(writes, head.version);
                 if sends {
                     self.shared.due.notify_one();
                 }
@@ -77,6 +83,18 @@ impl Driver {
             }
         }
         kept
+    }
+
+    /// A turn is not to be committed: its answer becomes the reason.
+    pub(super) fn not_committed(&mut self, turn: TurnId, error: CallError) {
+        let outcome = self
+            .turns
+            .get_mut(&turn)
+            .and_then(|running| running.outcome.as_mut());
+        if let Some(outcome) = outcome {
+            outcome.result = Err(error);
+            outcome.kept = None;
+        }
     }
 
     pub(super) fn reply(&mut self, turn: TurnId, call: CallId) {
@@ -292,12 +310,14 @@ fn answer(
         end,
         ..
     } = outcome;
-    let timing = timing(
-        pending,
-        running,
-        current,
-        matches!(end, End::Keep | End::KeepAndDrop),
-    );
+    let committed = matches!(end, End::Keep | End::KeepAndDrop);
+    let timing = timing(pending, running, current, committed);
+    // A read may have seen the state as it was before a turn beside it was committed: its tag must not say more.
+    let state_version = if committed {
+        current.head.version
+    } else {
+        running.context.head.version
+    };
     let cold = pending.arrived < current.since;
     if let Some(kept) = kept.filter(|_| result.is_ok()) {
         return Ok(Answer {
@@ -312,7 +332,7 @@ fn answer(
     Ok(Answer {
         body,
         grain_revision: current.live.revision,
-        state_version: current.head.version,
+        state_version,
         cpu,
         cold,
         epoch: current.live.epoch,

@@ -1,16 +1,16 @@
 //! What a driver starts: turns and commits.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Instant;
 
 use granary_core::activation::{TurnId, Work};
-use granary_core::error::{CallError, Failure};
+use granary_core::error::{CallError, Failure, LimitName};
 use granary_core::id::CallId;
 use granary_core::kind::Mode;
 use granary_core::limits::IDEMPOTENCY_RETENTION;
-use granary_core::turn::SendWish;
-use granary_runtime::{TurnContext, TurnHead};
+use granary_core::turn::{SendWish, Wishes};
+use granary_runtime::{BoxFuture, TurnContext, TurnHead};
 use granary_store::{Commit, ReplyRecord, SendRecord, Settled};
 use parking_lot::Mutex;
 
@@ -20,6 +20,7 @@ use crate::grains::fingerprint::fingerprint;
 use crate::grains::load::Current;
 use crate::grains::message::{Checked, Job, Pending, arguments};
 use crate::grains::turn::{HookTurn, MethodTurn, Outcome, http_turn};
+use crate::observe::events::What;
 use crate::observe::now_ms;
 use crate::sends::kept;
 
@@ -65,6 +66,7 @@ impl Driver {
             baggage: Mutex::default(),
             cancelled: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
+            calling: AtomicU32::new(0),
             mode: Mode::Exclusive,
             head: turn_head(current),
         });
@@ -88,9 +90,11 @@ impl Driver {
         let (Some(current), Some(pending)) = (&self.current, self.calls.get_mut(&call)) else {
             return;
         };
-        if !pending.call.chain.is_empty() {
-            self.shared.waits.lock().started(call);
-        }
+        let circle = if pending.call.chain.is_empty() {
+            None
+        } else {
+            self.shared.waits.lock().started(call)
+        };
         let context = Arc::new(call_context(pending, current));
         let state = running(
             Arc::clone(&context),
@@ -98,13 +102,20 @@ impl Driver {
             pending.call.method.clone(),
         );
         let shared = &self.shared;
+        if let Some(cycle) = circle {
+            let event = What::Deadlock {
+                cycle: cycle.clone(),
+            };
+            self.shared.events.push(event);
+            let outcome = Outcome::untouched(Err(CallError::Deadlock { cycle }));
+            self.jobs.push(ended(turn, outcome));
+            self.turns.insert(turn, state);
+            return;
+        }
         match &mut pending.job {
             Job::Method(Err(error)) => {
                 let outcome = Outcome::untouched(Err(error.clone()));
-                self.jobs.push(Box::pin(std::future::ready(Done::Ended(
-                    turn,
-                    Box::new(outcome),
-                ))));
+                self.jobs.push(ended(turn, outcome));
             }
             Job::Method(Ok(checked)) => match take_arguments(checked, &pending.call) {
                 Ok(arguments) => {
@@ -130,28 +141,17 @@ impl Driver {
                 }
                 Err(error) => {
                     let outcome = Outcome::untouched(Err(error));
-                    self.jobs.push(Box::pin(std::future::ready(Done::Ended(
-                        turn,
-                        Box::new(outcome),
-                    ))));
+                    self.jobs.push(ended(turn, outcome));
                 }
             },
             Job::Http(job) => {
                 let instance = current.live.instance.clone();
-                let Some(job) = job.take() else {
-                    let detail =
-                        "the request's body was used up by a turn that was not kept".to_owned();
-                    let outcome = Outcome::untouched(Err(CallError::Conflict { detail }));
-                    self.jobs.push(Box::pin(std::future::ready(Done::Ended(
-                        turn,
-                        Box::new(outcome),
-                    ))));
-                    self.turns.insert(turn, state);
-                    return;
-                };
-                self.jobs.push(Box::pin(async move {
-                    Done::Ended(turn, Box::new(http_turn(instance, context, *job).await))
-                }));
+                self.jobs.push(match job.take() {
+                    Some(job) => Box::pin(async move {
+                        Done::Ended(turn, Box::new(http_turn(instance, context, *job).await))
+                    }),
+                    None => ended(turn, used_up()),
+                });
             }
         }
         self.turns.insert(turn, state);
@@ -166,11 +166,16 @@ impl Driver {
         let Some(outcome) = &mut running.outcome else {
             return;
         };
-        let (writes, wishes) = outcome
-            .wishes
-            .take()
-            .map(|wishes| wishes.into_parts())
-            .unwrap_or_default();
+        let wishes = outcome.wishes.take();
+        let overtaken = wishes
+            .as_ref()
+            .and_then(|wishes| overtaken(wishes, &running.context, current, &self.handle.grain));
+        if let Some(error) = overtaken {
+            let refused = std::future::ready(Done::Overtaken(turn, error));
+            self.jobs.push(Box::pin(refused));
+            return;
+        }
+        let (writes, wishes) = wishes.map(Wishes::into_parts).unwrap_or_default();
         let now = now_ms();
         let grain = &self.handle.grain;
         let sends: Vec<_> = wishes
@@ -220,6 +225,49 @@ impl Driver {
     }
 }
 
+/// The end of a request that would have to run again.
+fn used_up() -> Outcome {
+    let detail = "the request's body was used up by a turn that was not kept".to_owned();
+    Outcome::untouched(Err(CallError::Conflict { detail }))
+}
+
+/// A turn for which nothing has to be waited.
+fn ended(turn: TurnId, outcome: Outcome) -> BoxFuture<'static, Done> {
+    Box::pin(std::future::ready(Done::Ended(turn, Box::new(outcome))))
+}
+
+/// Why a turn must not be committed because of others that ran beside it, if so.
+fn overtaken(
+    wishes: &Wishes,
+    context: &TurnContext,
+    current: &Current,
+    grain: &granary_core::id::GrainId,
+) -> Option<CallError> {
+    if wishes.is_empty() || context.head.version == current.head.version {
+        return None;
+    }
+    if let Some(key) = current.changes.since(wishes.seen()) {
+        let what = match key {
+            "" => "more keys than are told apart".to_owned(),
+            key => format!("the key '{key}', which this turn had seen or written"),
+        };
+        let detail = format!(
+            "another turn of {grain} has changed {what}; nothing of this one is kept, repeat the call"
+        );
+        return Some(CallError::Conflict { detail });
+    }
+    // The turns were measured one by one; together they may be too much.
+    let grown = wishes.state_bytes().saturating_sub(context.head.bytes);
+    let total = current.head.bytes.saturating_add(grown);
+    let limit = current.live.linked.spec().limits.state_total;
+    (0 < grown && limit < total).then(|| CallError::LimitExceeded {
+        limit: LimitName::StateTotal,
+        detail: format!(
+            "with what other turns have written meanwhile the state would have {total} bytes, {limit} are allowed"
+        ),
+    })
+}
+
 fn running(context: Arc<TurnContext>, call: Option<CallId>, method: String) -> Box<Running> {
     Box::new(Running {
         context,
@@ -258,6 +306,7 @@ fn call_context(pending: &mut Pending, current: &Current) -> TurnContext {
         baggage: Mutex::new(call.baggage.clone()),
         cancelled: AtomicBool::new(false),
         given_up: AtomicBool::new(false),
+        calling: AtomicU32::new(0),
         mode,
         head: turn_head(current),
     }

@@ -177,7 +177,7 @@ fn put_answer(shown: &mut Value, answer: CallAnswer) {
         AnswerBody::Json(json) => serde_json::from_slice(&json).unwrap_or_default(),
         AnswerBody::Unit => Value::Null,
         // Results are kept as JSON.
-        AnswerBody::Cbor(_) | AnswerBody::Raw(_) => Value::Null,
+        AnswerBody::Cbor(_) | AnswerBody::Raw(_) | AnswerBody::Typed(_) => Value::Null,
     };
 }
 

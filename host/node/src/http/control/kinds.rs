@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use granary_core::id::{Digest, Revision};
 use granary_core::kind::{KindRecord, RevisionRecord};
+use granary_runtime::client::{self, ClientError, Look};
 use granary_runtime::{Component, json_schema, openapi};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Method, StatusCode};
@@ -89,7 +90,7 @@ fn revision_routes() -> Vec<Route> {
             deploy,
             Doc::new("deployKind", "Makes an uploaded component the current revision: {component, manifest}, the manifest as a [kinds.NAME] section")
                 .query("dry-run", "true: only tell what would be done")
-                .query("breaking", "true: deploy although the new interface breaks callers")
+                .query("breaking", "true: deploy although the new interface breaks callers, or a client does not fit the kind that it calls")
                 .body("application/json")
                 .json(200, "The plan, or that nothing differs")
                 .json(201, "There is a new revision"),
@@ -105,6 +106,15 @@ fn revision_routes() -> Vec<Route> {
             "/v1/kinds/{kind}/revisions/{revision}/wit",
             wit,
             Doc::new("getWit", "A revision's interface as WIT").gives(200, "The text", Some("text/plain")),
+        ),
+        route(
+            Method::GET,
+            "/v1/kinds/{kind}/revisions/{revision}/client.wit",
+            client_wit,
+            Doc::new("getClientWit", "The package through which other components call a revision with types, as WIT")
+                .query("async", "true: with methods that are async functions")
+                .query("package", "The package's name with its version; NAMESPACE:KIND-client in the version of the kind's own unless said")
+                .gives(200, "The text", Some("text/plain")),
         ),
         route(
             Method::GET,
@@ -414,6 +424,45 @@ async fn wit(
         .into_response())
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientQuery {
+    #[serde(default, rename = "async")]
+    is_async: bool,
+    package: Option<String>,
+}
+
+async fn client_wit(
+    State(shared): State<Arc<Shared>>,
+    Path((kind, revision)): Path<(String, String)>,
+    Query(query): Query<ClientQuery>,
+) -> Answer<Response> {
+    let (record, component) = component_of(&shared, &kind, &revision).await?;
+    let kind = record.spec.name.as_str();
+    let methods = &component.interface.methods;
+    let problem = |error: ClientError| {
+        let ty = match error {
+            ClientError::Name { .. } => &types::BAD_REQUEST,
+            ClientError::Wit { .. }
+            | ClientError::NoWorld { .. }
+            | ClientError::NothingToCall
+            | ClientError::Twice { .. }
+            | ClientError::Unwritable { .. } => &types::NO_CLIENT,
+        };
+        Problem::new(ty, error.to_string()).about_kind(kind)
+    };
+    let package = match query.package {
+        Some(package) => package,
+        None => client::package(kind, methods).map_err(problem)?,
+    };
+    let look = Look {
+        package,
+        is_async: query.is_async,
+    };
+    let text = client::wit(methods, &look).map_err(problem)?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
 async fn openapi_of(
     State(shared): State<Arc<Shared>>,
     Path((kind, revision)): Path<(String, String)>,
@@ -449,11 +498,15 @@ pub(crate) fn deploy_problem(error: DeployError) -> Box<Problem> {
         DeployError::NoMethod { nearest, .. } => {
             Problem::new(&types::NO_METHOD, detail).with("nearest", nearest)
         }
+        DeployError::NotAsync { .. } => Problem::new(&types::NOT_ASYNC, detail),
         DeployError::Start { backtrace, .. } => {
             Problem::new(&types::START_FAILED, detail).with_backtrace(backtrace)
         }
         DeployError::Breaking { plan } => {
             Problem::new(&types::BREAKING, detail).with("plan", json!(plan))
+        }
+        DeployError::Misfit { plan } => {
+            Problem::new(&types::CLIENT_MISFIT, detail).with("plan", json!(plan))
         }
         DeployError::Conflict { kind } => {
             Problem::new(&types::DEPLOY_CONFLICT, detail).about_kind(kind.as_str())

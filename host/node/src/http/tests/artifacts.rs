@@ -71,6 +71,68 @@ async fn an_upload_in_pieces_is_resumed_where_it_stopped() {
     house.close().await;
 }
 
+/// Puts a component without waiting for the compiler: the answer, and where to ask for its state.
+async fn put_async(house: &House, component: &[u8]) -> (Reply, String) {
+    let path = format!("/v1/artifacts/{}", sha256(component));
+    let request = house
+        .request(Method::PUT, &path)
+        .header("prefer", "respond-async")
+        .body(component.to_vec());
+    (house.send(request).await, format!("{path}/status"))
+}
+
+#[tokio::test]
+async fn an_upload_need_not_wait_for_the_compiler() {
+    let house = House::open(|_| {}).await;
+    let component = guest();
+    house
+        .get(&format!("/v1/artifacts/{}/status", sha256(&component)))
+        .await
+        .problem(404, "not-kept");
+    let (put, path) = put_async(&house, &component).await;
+    assert_eq!((put.status, put.header("location")), (202, path.as_str()));
+    assert_eq!(put.json()["state"], "compiling");
+    let digest = sha256(&component);
+    let deployed = house
+        .post("/v1/kinds/early/revisions", &json!({ "component": digest }))
+        .await;
+    assert_eq!(
+        deployed.status, 201,
+        "it waits for the compiler: {deployed:?}"
+    );
+    let status = house.get(&format!("{path}?wait=60")).await;
+    assert_eq!(status.json(), json!({ "digest": digest, "state": "ready" }));
+    house
+        .get(&format!("{path}?wait=soon"))
+        .await
+        .problem(400, "bad-request");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_does_not_compile_is_told_later_and_not_kept() {
+    let house = House::open(|_| {}).await;
+    let component = wat::parse_str(
+        r#"(component
+            (core module $m (memory i64 1) (func (export "one") (result i32) i32.const 1))
+            (core instance $i (instantiate $m))
+            (func (export "one") (result u32) (canon lift (core func $i "one"))))"#,
+    )
+    .unwrap();
+    let (put, path) = put_async(&house, &component).await;
+    assert!(matches!(put.status, 202 | 422), "{put:?}");
+    let status = house.get(&format!("{path}?wait=60")).await.json();
+    assert_eq!(status["state"], "failed");
+    assert_eq!(status["problem"]["type"], "/problems/compile-failed");
+    let list = house.get("/v1/artifacts").await.json();
+    assert_eq!(list["artifacts"], json!([]));
+    house
+        .text(Method::PUT, path.trim_end_matches("/status"), component)
+        .await
+        .problem(422, "compile-failed");
+    house.close().await;
+}
+
 #[tokio::test]
 async fn an_upload_whose_client_vanishes_can_be_continued() {
     let house = House::open(|_| {}).await;

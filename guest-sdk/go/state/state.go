@@ -1,0 +1,217 @@
+// Package state is the grain's own durable state: keys of text, values of anything that encoding/json can write.
+//
+// A turn sees its own writes at once. All of them are committed when it ends, or none.
+//
+//	var stock = state.At[map[string]int]("stock")
+//
+//	func Take(article string) int {
+//		all := stock.Or(map[string]int{})
+//		all[article]--
+//		stock.Put(all)
+//		return all[article]
+//	}
+//
+// Values are kept as JSON text, so that a kind can be written anew in another language and keep its state.
+package state
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"granary/internal/host"
+	"granary/internal/text"
+)
+
+// pageEntries is how many entries one request to the host asks for.
+const pageEntries = 256
+
+// Why the host refused; ask with errors.Is. The turn goes on; nothing was changed.
+var (
+	// ErrBadKey: the key is empty or longer than 512 bytes.
+	ErrBadKey = errors.New("bad state key")
+	// ErrTooLarge: the value, or the state as a whole, would be larger than its limit.
+	ErrTooLarge = errors.New("state too large")
+	// ErrReadOnly: the running method is a read method: it may not write.
+	ErrReadOnly = errors.New("state is read-only here")
+	// ErrUnavailable: the store could not be read just now.
+	ErrUnavailable = errors.New("state unavailable")
+)
+
+// A TypeError says that a value does not fit the type that it is read as. The value stays as it is.
+type TypeError struct {
+	// Key is the value's.
+	Key string
+	// Wanted is the Go type.
+	Wanted string
+	// Stored is how the value's JSON begins.
+	Stored string
+	// Err says what does not fit.
+	Err error
+}
+
+// Error names the key and both types.
+func (e *TypeError) Error() string {
+	return fmt.Sprintf("the value under `%s` is read as %s, but was written as %s", e.Key, e.Wanted, e.Stored)
+}
+
+// Unwrap gives the decoder's error.
+func (e *TypeError) Unwrap() error { return e.Err }
+
+func refused(failed *host.StateError) error {
+	if failed == nil {
+		return nil
+	}
+	why := ErrUnavailable
+	switch failed.Case {
+	case host.BadKey:
+		why = ErrBadKey
+	case host.TooLarge:
+		why = ErrTooLarge
+	case host.ReadOnly:
+		why = ErrReadOnly
+	case host.StateUnavailable:
+	}
+	return fmt.Errorf("%w: %s", why, failed.Text)
+}
+
+// GetBytes gives the bytes under a key, and whether there are some.
+func GetBytes(key string) ([]byte, bool, error) {
+	value, found, failed := host.Current.Get(key)
+	return value, found, refused(failed)
+}
+
+// SetBytes puts bytes under a key.
+func SetBytes(key string, value []byte) error {
+	return refused(host.Current.Set(key, value))
+}
+
+// Delete removes a key. Removing one that is not there is no error.
+func Delete(key string) error {
+	return refused(host.Current.Delete(key))
+}
+
+// Version is how many commits have changed this grain's state.
+func Version() uint64 {
+	return host.Current.Version()
+}
+
+// Get gives the value under a key, and whether there is one.
+func Get[T any](key string) (value T, found bool, err error) {
+	data, found, err := GetBytes(key)
+	if err != nil || !found {
+		return value, false, err
+	}
+	value, err = read[T](key, data)
+	return value, err == nil, err
+}
+
+func read[T any](key string, data []byte) (T, error) {
+	var value T
+	if err := text.Read(data, &value); err != nil {
+		var none T
+		return none, &TypeError{key, reflect.TypeFor[T]().String(), text.Shown(data), err}
+	}
+	return value, nil
+}
+
+// Set puts a value under a key, as JSON. It fails without an effect if the value cannot be written as JSON.
+func Set[T any](key string, value T) error {
+	data, err := text.Write(value)
+	if err != nil {
+		return fmt.Errorf("the value for `%s`: %w", key, err)
+	}
+	return SetBytes(key, data)
+}
+
+// Entry is one key and its value.
+type Entry[T any] struct {
+	Key   string
+	Value T
+}
+
+// List goes through every key that starts with a prefix, in the order of the keys, with its bytes. Pages are fetched as they are
+// needed. After an error it ends.
+//
+//	for entry, err := range state.List("item/") { … }
+func List(prefix string) iter.Seq2[Entry[[]byte], error] {
+	return func(yield func(Entry[[]byte], error) bool) {
+		cursor, begun := "", false
+		for {
+			entries, next, more, failed := host.Current.List(prefix, cursor, begun, pageEntries)
+			if failed != nil {
+				yield(Entry[[]byte]{}, refused(failed))
+				return
+			}
+			for _, entry := range entries {
+				if !yield(Entry[[]byte]{entry.Key, entry.Value}, nil) {
+					return
+				}
+			}
+			if !more {
+				return
+			}
+			cursor, begun = next, true
+		}
+	}
+}
+
+// ListOf is List for values that Set has written. A value that does not fit is a *TypeError; the listing goes on after it.
+func ListOf[T any](prefix string) iter.Seq2[Entry[T], error] {
+	return func(yield func(Entry[T], error) bool) {
+		for entry, err := range List(prefix) {
+			var value T
+			if err == nil {
+				value, err = read[T](entry.Key, entry.Value)
+			}
+			if !yield(Entry[T]{entry.Key, value}, err) {
+				return
+			}
+		}
+	}
+}
+
+// Value is one key of the state and the type of its value, named once.
+type Value[T any] struct {
+	key string
+}
+
+// At is the value under a key.
+func At[T any](key string) Value[T] {
+	return Value[T]{key}
+}
+
+// Get gives the value, and whether there is one.
+func (v Value[T]) Get() (T, bool, error) {
+	return Get[T](v.key)
+}
+
+// Set puts the value.
+func (v Value[T]) Set(value T) error {
+	return Set(v.key, value)
+}
+
+// Delete removes the value.
+func (v Value[T]) Delete() error {
+	return Delete(v.key)
+}
+
+// Or gives the value, or missing if it was never set. A value that cannot be read ends the turn.
+func (v Value[T]) Or(missing T) T {
+	value, found, err := v.Get()
+	if err != nil {
+		panic(err.Error())
+	}
+	if !found {
+		return missing
+	}
+	return value
+}
+
+// Put puts the value. A refusal ends the turn.
+func (v Value[T]) Put(value T) {
+	if err := v.Set(value); err != nil {
+		panic(err.Error())
+	}
+}

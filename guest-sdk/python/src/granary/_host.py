@@ -1,0 +1,46 @@
+"""The one place that looks for what `componentize-py` generates from the world: the modules of `granary:grain`, and its `Err`.
+
+On a desk, where nothing is generated, `granary.testing` puts its fakes here.
+"""
+
+import importlib
+
+
+class HostMissing(RuntimeError):
+    """The component does not import this interface, or the code runs outside a grain."""
+
+
+class _Missing:
+    def __init__(self, interface):
+        self._interface = interface
+
+    def __getattr__(self, name):
+        raise HostMissing(
+            f"granary:grain/{self._interface} is not imported here: write `include granary:grain/imports@0.1.0;` "
+            "into the world, or use granary.testing outside a grain"
+        )
+
+
+def _find(interface, mark):
+    # Two interfaces of one name in a world get longer names.
+    for name in (interface, f"granary_grain_{interface}"):
+        try:
+            module = importlib.import_module(f"wit_world.imports.{name}")
+        except ImportError:
+            continue
+        if hasattr(module, mark):
+            return module
+    return _Missing(interface)
+
+
+state = _find("state", "StateError_BadKey")
+calls = _find("calls", "Payload_Json")
+context = _find("context", "activation_epoch")
+types = _find("types", "GrainId")
+
+try:
+    from componentize_py_types import Err, Ok, Some
+except ImportError:
+    from granary._results import Err, Ok, Some
+
+__all__ = ["Err", "HostMissing", "Ok", "Some", "calls", "context", "state", "types"]

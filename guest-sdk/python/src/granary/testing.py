@@ -1,0 +1,126 @@
+"""A host for unit tests of a grain's code with plain `python -m unittest`, without a node.
+
+>>> with testing.Host(key="tea") as host:
+...     host.answers["stock/tea take"] = 4          # or a function of the arguments; raise CallError(...) inside to fail
+...     buy(3)
+...     assert host.state == {"bought": b"3"}
+...     assert host.sent == [("audit/2031", "taken", ["tea", 3], 0.0)]
+
+What the code prints goes where `print` always goes. `granary test` runs the built component instead.
+"""
+
+import bisect
+import json
+from dataclasses import dataclass, make_dataclass
+from types import SimpleNamespace
+
+from granary import _host
+from granary.calls import CallError
+from granary.codec import to_json
+
+
+class Host:
+    """State, calls and context in memory. Use it in a `with`, one at a time."""
+
+    def __init__(self, kind="grain", key="test", revision=1, caller=None, baggage=None, read_only=False, seconds_left=30.0):
+        #: The state: keys and bytes.
+        self.state = {}
+        #: What `send` has sent: target, method, arguments, delay in seconds.
+        self.sent = []
+        #: What `call` has called: target, method, arguments.
+        self.called = []
+        #: Answers to calls, by `"kind/key method"`: a value, or a function that takes the arguments.
+        self.answers = {}
+        #: The call's baggage.
+        self.baggage = dict(baggage or {})
+        #: Whether writing is refused, as in a `read` method.
+        self.read_only = read_only
+        self._id = SimpleNamespace(kind=kind, key=key)
+        self._caller = caller and SimpleNamespace(**dict(zip(("kind", "key"), caller.split("/", 1))))
+        self._revision = revision
+        self._left = seconds_left
+
+    def __enter__(self):
+        self._kept = (_host.state, _host.calls, _host.context, _host.types)
+        _host.state = SimpleNamespace(get=self.state.get, set=self._set, delete=self._delete, list=self._list, version=lambda: 0)
+        _host.calls = SimpleNamespace(
+            call=self._call, send=self._send, CallOptions=_options("timeout", "key"), SendOptions=_options("delay"), Payload_Json=_options("value")
+        )
+        _host.context = SimpleNamespace(
+            self_id=lambda: self._id,
+            caller=lambda: self._caller,
+            call_chain=lambda: [self._caller] if self._caller else [],
+            revision=lambda: self._revision,
+            activation_epoch=lambda: 1,
+            principal=lambda: None,
+            deadline_remaining=lambda: round(self._left * 1e9),
+            idempotency_key=lambda: None,
+            baggage=self.baggage.get,
+            set_baggage=self.baggage.__setitem__,
+            is_cancelled=lambda: False,
+        )
+        _host.types = SimpleNamespace(GrainId=_options("kind", "key"))
+        return self
+
+    def __exit__(self, *_):
+        _host.state, _host.calls, _host.context, _host.types = self._kept
+
+    def json(self, key):
+        """The JSON value under a state key, or none."""
+        return json.loads(self.state[key]) if key in self.state else None
+
+    def _set(self, key, value):
+        self._check(key)
+        self.state[key] = value
+
+    def _delete(self, key):
+        self._check(key)
+        self.state.pop(key, None)
+
+    def _check(self, key):
+        if self.read_only:
+            raise _host.Err(_StateError_ReadOnly("a `read` method may not write"))
+        if not 1 <= len(key.encode()) <= 512:
+            raise _host.Err(_StateError_BadKey(f"a key has 1 to 512 bytes, not {len(key.encode())}"))
+
+    def _list(self, prefix, cursor, limit):
+        keys = sorted(key for key in self.state if key.startswith(prefix))
+        start = 0 if cursor is None else bisect.bisect_right(keys, cursor)
+        page = keys[start : start + limit]
+        more = page[-1] if start + limit < len(keys) else None
+        return SimpleNamespace(entries=[SimpleNamespace(key=key, value=self.state[key]) for key in page], cursor=more)
+
+    def _call(self, target, method, payload, options):
+        name, arguments = f"{target.kind}/{target.key}", json.loads(payload.value)
+        self.called.append((name, method, arguments))
+        try:
+            answer = self.answers[f"{name} {method}"]
+        except KeyError:
+            raise _host.Err(_failed("not-found", f"no answer is set for '{name} {method}'")) from None
+        try:
+            answer = answer(*arguments) if callable(answer) else answer
+        except CallError as failed:
+            raise _host.Err(_failed(failed.case, failed.text)) from None
+        return SimpleNamespace(value=json.dumps(to_json(answer)))
+
+    def _send(self, target, method, payload, options):
+        self.sent.append((f"{target.kind}/{target.key}", method, json.loads(payload.value), (options.delay or 0) / 1e9))
+
+
+def _options(*names):
+    return lambda *values: SimpleNamespace(**dict(zip(names, values)))
+
+
+def _failed(case, text):
+    name = "".join(part.capitalize() for part in case.split("-"))
+    return make_dataclass(f"CallError_{name}", ["value"])(text)
+
+
+@dataclass
+class _StateError_ReadOnly:
+    value: str
+
+
+@dataclass
+class _StateError_BadKey:
+    value: str

@@ -1,0 +1,80 @@
+//! Zig: `grain.zig`, which exports the functions that the generated C header declares.
+//!
+//! The header is translated to a module `bindings`; the SDK, where the source imports it, is the module `granary`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::project::build::BuildError;
+use crate::project::language::{Job, c};
+use crate::project::toolchain::ZIG;
+
+/// Translates the header, then compiles everything into one core module.
+pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
+    let entry = job.entry("grain.zig")?;
+    let zig = job.tool(&ZIG).await?;
+    let own = c::with_extension(&job.source_root(), "zig");
+    let parts = c::parts(job, &own, "@import(\"granary\")")?;
+    let bindings = translate(job, &zig.path, &parts).await?;
+    let mut command = Command::new(&zig.path);
+    command
+        .args(["build-exe", "-target", "wasm32-wasi", "-O", "ReleaseSafe"])
+        .args(["-fno-entry", "-rdynamic", "-mexec-model=reactor", "-fstrip"])
+        .current_dir(job.source);
+    includes(&mut command, &parts);
+    command
+        .args(&parts.sources)
+        .args(["-lc", "--dep", "bindings"]);
+    let sdk = parts.sdk.as_ref().map(|sdk| sdk.join("granary.zig"));
+    if sdk.is_some() {
+        command.args(["--dep", "granary"]);
+    }
+    command.arg(joined("-Mroot=", &entry));
+    if let Some(sdk) = &sdk {
+        command
+            .args(["-lc", "--dep", "bindings"])
+            .arg(joined("-Mgranary=", sdk));
+    }
+    command.arg("-lc").arg(joined("-Mbindings=", &bindings));
+    command.arg(joined("-femit-bin=", &job.output()));
+    c::with_cache(&mut command, job);
+    job.run("zig build-exe", &mut command).await?;
+    Ok(job.output())
+}
+
+/// Makes Zig of the header: the SDK's, which includes the generated one, or that alone.
+async fn translate(job: &Job<'_>, zig: &Path, parts: &c::Parts) -> Result<PathBuf, BuildError> {
+    let header = match &parts.sdk {
+        Some(sdk) => sdk.join("granary.h"),
+        None => c::with_extension(&parts.bindings, "h")
+            .into_iter()
+            .next()
+            .unwrap_or_default(),
+    };
+    let module = parts.bindings.join("bindings.zig");
+    let file =
+        std::fs::File::create(&module).map_err(|error| job.file_error((module.clone(), error)))?;
+    let mut command = Command::new(zig);
+    command
+        .args(["translate-c", "-target", "wasm32-wasi", "-lc"])
+        .current_dir(job.source);
+    includes(&mut command, parts);
+    command.arg(header);
+    c::with_cache(&mut command, job);
+    job.run_into("zig translate-c", &mut command, file).await?;
+    Ok(module)
+}
+
+fn includes(command: &mut Command, parts: &c::Parts) {
+    for folder in &parts.includes {
+        command.arg("-I").arg(folder);
+    }
+}
+
+fn joined(option: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(option);
+    argument.push(path);
+    argument
+}
