@@ -235,3 +235,43 @@ async fn a_call_goes_through_every_language_and_a_circle_is_refused_by_name() {
         refused.0
     );
 }
+
+#[tokio::test]
+async fn a_call_goes_through_four_languages_by_their_types() {
+    let node = Node::start().await;
+    // In Rust, Python, TypeScript and Go; each knows the types of the next.
+    for stop in ["chain-fourth", "chain-third", "chain-second", "chain-first"] {
+        node.deploy(stop).await.ok();
+    }
+    let request = node
+        .client()
+        .request(reqwest::Method::POST, "/g/chain-first/a/onward")
+        .header("grain-timeout", "20s")
+        .json(&json!(["hello"]));
+    let arrived = node.client().send(request).await.ok();
+    let words: Vec<_> = arrived.as_str().unwrap().split(' ').collect();
+    let [word, chain, left, trip] = words[..] else {
+        panic!("{arrived}");
+    };
+    assert_eq!((word, trip), ("hello", "abroad"));
+    assert_eq!(chain, "chain-first/a,chain-second/a,chain-third/a");
+    let left: u64 = left.parse().unwrap();
+    assert!((1..20_000).contains(&left), "{arrived}");
+
+    // The last stop closes the circle: it is told at once, by name.
+    let refused = node
+        .client()
+        .call("chain-first/a", "onward", json!(["around"]))
+        .await
+        .problem(400);
+    let circle = refused.0["error"].as_str().unwrap_or_default();
+    let places: Vec<_> = ["first", "second", "third", "fourth"]
+        .iter()
+        .map(|stop| circle.find(&format!("chain-{stop} a")))
+        .collect();
+    assert!(
+        places.is_sorted() && places.iter().all(Option::is_some),
+        "{}",
+        refused.0
+    );
+}

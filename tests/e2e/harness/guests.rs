@@ -58,10 +58,14 @@ fn needs_toolchains(project: &Path) -> bool {
 /// One of them in every language: `torture-go` lies in `go`.
 const TORTURE: &str = "tests/guests/torture";
 
+/// Four kinds that call each other by their types, each in another language: `chain-first` lies in `first`.
+const CHAIN: &str = "tests/guests/chain";
+
 /// Builds every guest, with the program under test.
 static BUILT: LazyLock<()> = LazyLock::new(|| {
     build("sample-grains");
     build(TORTURE);
+    build(CHAIN);
     // One by one: three of them are revisions of the same kind.
     let mut guests: Vec<_> = std::fs::read_dir(repository().join(TEST_GUESTS))
         .unwrap()
@@ -150,6 +154,9 @@ fn places(name: &str) -> (PathBuf, PathBuf) {
     let (source, project) = if let Some(language) = name.strip_prefix("torture-") {
         let torture = repository().join(TORTURE);
         (torture.join(language), torture)
+    } else if let Some(stop) = name.strip_prefix("chain-") {
+        let chain = repository().join(CHAIN);
+        (chain.join(stop), chain)
     } else if sample.exists() {
         (sample, repository().join("sample-grains"))
     } else {

@@ -16,7 +16,7 @@ use crate::kinds::Deployed;
 use crate::node::{Node, NodeSettings};
 
 /// Guests that import clients of other kinds: `granary build` makes those first, and these tests have no use for them.
-const WITH_CLIENTS: [&str; 3] = ["async-caller", "tally", "typed-caller"];
+const WITH_CLIENTS: [&str; 4] = ["async-caller", "chain-first", "tally", "typed-caller"];
 
 /// The guests are built once a run, as their own projects, for the target that uploaders use.
 static BUILT: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {

@@ -1,0 +1,20 @@
+"""The second stop: it calls the third by its types."""
+
+from componentize_py_types import Err
+from granary import context
+from wit_world import exports
+from wit_world.imports import hop
+
+
+class Hop(exports.Hop):
+    def onward(self, word: str) -> str:
+        try:
+            return hop.Ref(context.key()).onward(word)
+        except Err as failed:
+            raise Err(words(failed.value)) from None
+
+
+def words(failed) -> str:
+    if isinstance(failed, hop.StringOrCall_App):
+        return failed.value
+    return f"{type(failed.value).__name__}: {failed.value}"
