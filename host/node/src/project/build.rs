@@ -180,10 +180,16 @@ impl Builder {
                 node: self.node.as_ref(),
             };
             let provided = clients::provide(sources, kind, &folder.join("wit")).await;
-            provided.map_err(|source| BuildError::Clients {
-                kind: name.clone(),
-                source: Box::new(source),
-            })?;
+            match (provided, &kind.source) {
+                // WIT that cannot be read is refused a step later, with file and line.
+                (Ok(_), _) | (Err(ClientsError::Wit(_)), Source::Language { .. }) => {}
+                (Err(source), _) => {
+                    return Err(BuildError::Clients {
+                        kind: name.clone(),
+                        source: Box::new(source),
+                    });
+                }
+            }
         }
         match &kind.source {
             Source::Prebuilt(path) => {

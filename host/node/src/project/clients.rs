@@ -112,8 +112,7 @@ pub async fn provide(
         return Ok(Vec::new());
     }
     let mut files = Vec::new();
-    // WIT that cannot be read is refused a step later, with file and line.
-    for missing in client::missing(wit, is_ours).unwrap_or_default() {
+    for missing in client::missing(wit, is_ours)? {
         let file = wit.join("deps").join(file_name(&missing.package));
         match package(sources, kind, &missing).await {
             Ok(text) => write(&file, &text)?,
