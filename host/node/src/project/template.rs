@@ -1,7 +1,7 @@
 //! What `granary new` writes: a small project that builds with stock tools.
 //!
-//! The templates are the files below `template/LANG/`, each with `.in` behind its name: whatever lies there is written, with the placeholders
-//! `NAME` (the kind, `shopping-list`), `CRATE` (`shopping_list`) and `CAMEL` (`ShoppingList`) replaced in texts and in paths.
+//! The templates are the files below `template/LANG/`, each with `.in` behind its name: whatever lies there is written. In texts and paths
+//! `NAME` becomes the kind (`shopping-list`), `CRATE` the same as a name in code (`shopping_list`), and `CAMEL` that of a type (`ShoppingList`).
 
 use std::path::Path;
 
