@@ -15,6 +15,7 @@ pub mod error;
 pub mod id;
 pub mod kind;
 pub mod limits;
+pub mod membership;
 pub mod overlap;
 pub mod turn;
 pub mod waits;

@@ -1,0 +1,9 @@
+//! Who is in the cluster: every node's own picture, how the pictures become one, and who may decide what.
+//!
+//! The rules are Apache Pekko's (`pekko-cluster`), with the defects left out that its users and ours have named; where a rule differs, the
+//! item says so. Nothing here reads a clock, draws a random number or sends: time, a seed and messages come in, effects go out.
+//!
+//! Read in this order.
+
+pub mod address;
+pub mod member;
