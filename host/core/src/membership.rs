@@ -7,3 +7,5 @@
 
 pub mod address;
 pub mod member;
+pub mod protocol;
+pub mod settings;

@@ -3,7 +3,7 @@
 use crate::tree::{assert_none, files_with, product_lines, text, toml};
 
 /// What the core may be built from. `no_std` cannot tell a pure crate from one that brings its own clock.
-const DEPENDENCIES: &[&str] = &["serde", "thiserror"];
+const DEPENDENCIES: &[&str] = &["serde", "thiserror", "fastrand", "libm", "postcard"];
 
 /// Words of doing, not deciding.
 const DOING: &[&str] = &[
@@ -15,7 +15,14 @@ const DOING: &[&str] = &[
     "core::future",
     "Instant::now",
     "SystemTime",
-    "fastrand",
+    // Only a generator with a seed: these draw from the thread's.
+    "fastrand::u",
+    "fastrand::f",
+    "fastrand::bool",
+    "fastrand::shuffle",
+    "fastrand::choice",
+    "Rng::new()",
+    "Rng::default()",
     "static mut",
     "AtomicU",
     "AtomicBool",

@@ -7,6 +7,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::address::UniqueAddress;
+use super::protocol::ProtocolRange;
 use crate::id::KindName;
 
 /// How far a member has come. Whether it can be reached is kept apart, in the reachability table.
@@ -46,6 +47,8 @@ pub struct Profile {
     pub dc: Arc<str>,
     /// The version of what it runs.
     pub app_version: AppVersion,
+    /// The versions of the cluster's messages that it speaks.
+    pub protocol: ProtocolRange,
     /// The kinds that it hosts.
     pub kinds: BTreeSet<KindName>,
     /// Its weight in placement against other members; 1 is usual, 0 hosts nothing.

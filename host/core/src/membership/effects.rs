@@ -1,0 +1,267 @@
+//! What a node's membership wants done.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::address::{Address, UniqueAddress};
+use super::inputs::{Answer, CallbackId, CommandError, CommandId};
+use super::member::Status;
+use super::message::{ClusterId, Envelope, NackReason, RefuseReason};
+use super::subscription::{Notice, SubscriberId};
+use crate::id::Time;
+
+/// What the driver is to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send. It may get lost; nobody asks for an answer. Heartbeats must not wait behind anything else.
+    Send {
+        /// Where to.
+        to: Address,
+        /// What.
+        envelope: Envelope,
+    },
+    /// Hand a change to a subscriber.
+    Publish {
+        /// Who.
+        subscriber: SubscriberId,
+        /// What.
+        notice: Notice,
+    },
+    /// Answer a command.
+    Reply {
+        /// Which.
+        id: CommandId,
+        /// What it came to.
+        result: Result<Answer, CommandError>,
+    },
+    /// Call back; each is called once.
+    Callback {
+        /// Which.
+        callback: CallbackId,
+    },
+    /// Do something with the lease.
+    Lease(LeaseRequest),
+    /// Keep the id beside the node's data, before any effect that follows.
+    PersistCluster(ClusterId),
+    /// Go through the shutdown phases: hand over, stop the grains. Then [`Event::ExitingDone`](super::Event::ExitingDone).
+    BeginExit {
+        /// Why.
+        reason: ExitReason,
+    },
+    /// Membership has ended: stop the process. Nothing but replies follows.
+    Terminate {
+        /// Why.
+        reason: TerminateReason,
+    },
+    /// Write to the log.
+    Log(Marker),
+    /// Have no more to do with this incarnation.
+    Quarantine {
+        /// Which.
+        node: UniqueAddress,
+        /// Until when it is shut out.
+        until: Time,
+    },
+    /// The incarnation may be spoken with again.
+    ClearQuarantine {
+        /// Which.
+        node: UniqueAddress,
+    },
+    /// Hand a word that somebody said to all members to whoever listens.
+    Deliver {
+        /// Who said it.
+        from: UniqueAddress,
+        /// The word.
+        bytes: Arc<[u8]>,
+    },
+    /// All members agree on a key of shared state, or do not any more.
+    Consensus {
+        /// The key.
+        key: Arc<str>,
+        /// What they agree on; none when they do not.
+        value: Option<Arc<[u8]>>,
+    },
+}
+
+/// What to do with the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseRequest {
+    /// Get it.
+    Acquire,
+    /// Give it back.
+    Release,
+}
+
+/// Why the node goes through its shutdown phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitReason {
+    /// It was asked to leave, and the members agree.
+    Left,
+    /// It was declared dead: what it holds may be taken over at any moment.
+    Downed,
+}
+
+/// Why membership has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TerminateReason {
+    /// It left in good order.
+    Left,
+    /// It was declared dead.
+    Downed,
+    /// It was removed without ever having seen why.
+    Removed,
+    /// No join succeeded in time.
+    JoinTimedOut,
+    /// It may not join; asking again would not help.
+    JoinRefused {
+        /// Who said so.
+        by: Address,
+        /// Why.
+        reason: JoinProblem,
+    },
+}
+
+/// Why a node may not join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinProblem {
+    /// The contact point does not take part.
+    Nack(NackReason),
+    /// The member refused.
+    Refused(RefuseReason),
+    /// The configurations do not fit, for each of these reasons.
+    Configuration(Vec<String>),
+}
+
+/// Why a message was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rejected {
+    /// It was meant for another incarnation at this address.
+    WrongUid,
+    /// It says that it comes from another address than it did.
+    WrongAddress,
+    /// It is another cluster's.
+    WrongCluster,
+    /// It is written in a version that this node does not speak.
+    ProtocolVersion,
+    /// Its sender is no member.
+    UnknownSender,
+    /// Its sender is unreachable from here.
+    UnreachableSender,
+    /// Its sender was removed or shut out.
+    GoneSender,
+    /// It waited for too long.
+    Expired,
+    /// The picture does not hold this node.
+    WithoutSelf,
+    /// This node has not joined, or does not expect it.
+    Unexpected,
+    /// It breaks a limit.
+    Limit,
+}
+
+/// A line of the log, for machines: a name that does not change and its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marker {
+    /// A member became unreachable.
+    Unreachable {
+        /// Who.
+        node: UniqueAddress,
+        /// Its status.
+        status: Status,
+    },
+    /// A member became reachable again.
+    Reachable {
+        /// Who.
+        node: UniqueAddress,
+        /// Its status.
+        status: Status,
+    },
+    /// This node was held up for so long that it judges nobody for a while.
+    HeartbeatStarvation {
+        /// For how long.
+        stalled: core::time::Duration,
+    },
+    /// The leader cannot do its work.
+    LeaderIncapacitated {
+        /// Who has not seen the picture.
+        unseen: Vec<UniqueAddress>,
+        /// Who is unreachable.
+        unreachable: Vec<UniqueAddress>,
+    },
+    /// It can again.
+    LeaderRestored,
+    /// A join did not succeed.
+    JoinFailed {
+        /// Who was asked.
+        by: Option<Address>,
+        /// Why.
+        reason: String,
+    },
+    /// A join goes on although the configurations do not fit, since that is not enforced.
+    JoinIncompatible {
+        /// Who was asked.
+        by: Address,
+        /// Each reason.
+        problems: Vec<String>,
+    },
+    /// A member's status changed.
+    MemberChanged {
+        /// Who.
+        node: UniqueAddress,
+        /// The status before; none for a new one.
+        from: Option<Status>,
+        /// The status now.
+        to: Status,
+    },
+    /// A status was asked for that cannot follow; nothing was changed.
+    IllegalTransition {
+        /// Who.
+        node: UniqueAddress,
+        /// The status.
+        from: Status,
+        /// What was asked for.
+        to: Status,
+    },
+    /// A message was not looked at.
+    Rejected {
+        /// Who sent it.
+        from: Address,
+        /// Its name.
+        message: &'static str,
+        /// Why.
+        reason: Rejected,
+    },
+    /// A cluster was formed by this node.
+    ClusterFormed {
+        /// Its id.
+        cluster: ClusterId,
+    },
+    /// An incarnation was shut out.
+    Quarantined {
+        /// Which.
+        node: UniqueAddress,
+        /// Until when.
+        until: Time,
+    },
+}
+
+impl Marker {
+    /// The name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Reachable { .. } => "reachable",
+            Self::HeartbeatStarvation { .. } => "heartbeat-starvation",
+            Self::LeaderIncapacitated { .. } => "leader-incapacitated",
+            Self::LeaderRestored => "leader-restored",
+            Self::JoinFailed { .. } => "join-failed",
+            Self::JoinIncompatible { .. } => "join-incompatible",
+            Self::MemberChanged { .. } => "member-changed",
+            Self::IllegalTransition { .. } => "illegal-transition",
+            Self::Rejected { .. } => "rejected",
+            Self::ClusterFormed { .. } => "cluster-formed",
+            Self::Quarantined { .. } => "quarantined",
+        }
+    }
+}

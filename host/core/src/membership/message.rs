@@ -1,0 +1,371 @@
+//! What nodes say to each other.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{Address, UniqueAddress};
+use super::gossip::Gossip;
+use super::member::Profile;
+use super::protocol::{ProtocolRange, ProtocolVersion};
+use super::vector_clock::VectorClock;
+use crate::id::Time;
+
+/// Which cluster: drawn by the node that formed it. Written as 32 hexadecimal digits.
+///
+/// A driver keeps it beside the node's data. A node that knows one never forms another, and members of one refuse every message of another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClusterId(pub u128);
+
+/// A text is no cluster id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a cluster id is 32 hexadecimal digits")]
+pub struct NotAClusterId;
+
+/// A message and what must be known of it before it is looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Who sends.
+    pub from: UniqueAddress,
+    /// The incarnation it is meant for. None while the sender does not know it: only the words of joining may come so.
+    pub to: Option<u64>,
+    /// The sender's cluster; none before it belongs to one.
+    pub cluster: Option<ClusterId>,
+    /// In which version the message is written.
+    pub version: ProtocolVersion,
+    /// The message.
+    pub message: Message,
+}
+
+/// What one node says to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// "Do you belong to a cluster, and would my configuration fit?"
+    InitJoin(InitJoin),
+    /// "I do, and this is mine."
+    InitJoinAck(InitJoinAck),
+    /// "I do not", or "you cannot come to us".
+    InitJoinNack(NackReason),
+    /// "Let me in."
+    Join(Join),
+    /// "No", and whether asking again may help.
+    JoinRefused(RefuseReason),
+    /// "You are in; this is the picture."
+    Welcome(Arc<Gossip>),
+    /// "This is how far my picture is", where the picture itself is most likely known.
+    Status(GossipStatus),
+    /// The picture.
+    Gossip(GossipMessage),
+    /// "Are you there?"
+    Heartbeat(Beat),
+    /// "I am", with the question's own words.
+    HeartbeatReply(Beat),
+    /// The same across data centres.
+    CrossHeartbeat(Beat),
+    /// The same across data centres.
+    CrossHeartbeatReply(Beat),
+    /// "I have seen that I am exiting and have shut down; do not wait for me."
+    ExitingConfirmed,
+    /// What the sender knows of shared state, so that the receiver can send what is missing.
+    SharedStateDigest(SharedDigest),
+    /// Entries of shared state.
+    SharedState(SharedEntries),
+    /// A word to all members, outside every order.
+    Broadcast(Arc<[u8]>),
+}
+
+/// A question for a contact point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitJoin {
+    /// The cluster's name.
+    pub name: String,
+    /// What the asker speaks.
+    pub protocol: ProtocolRange,
+    /// What its configuration says where members must agree, but for what is sensitive.
+    pub config: BTreeMap<String, String>,
+}
+
+/// The answer of a contact point that belongs to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitJoinAck {
+    /// What it says of the asker's configuration.
+    pub check: ConfigCheck,
+    /// What it speaks.
+    pub protocol: ProtocolRange,
+}
+
+/// What a member says of a joiner's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConfigCheck {
+    /// It fits; these are the member's own values, for the joiner to check.
+    Compatible(BTreeMap<String, String>),
+    /// It does not fit, for each of these reasons.
+    Incompatible(Vec<String>),
+    /// The member does not check.
+    Unchecked,
+}
+
+/// Why a contact point does not take part in a join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NackReason {
+    /// It belongs to no cluster itself.
+    NotInACluster,
+    /// It is a member of a cluster with another name.
+    OtherName(String),
+    /// The asker once belonged to another cluster.
+    OtherCluster(ClusterId),
+    /// There is no version that both speak.
+    NoCommonProtocol(ProtocolRange),
+}
+
+/// A wish to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The cluster's name.
+    pub name: String,
+    /// What the joiner says of itself.
+    pub profile: Arc<Profile>,
+}
+
+/// Why a join is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefuseReason {
+    /// The member belongs to a cluster with another name. For good.
+    OtherName(String),
+    /// The joiner once belonged to another cluster. For good.
+    OtherCluster(ClusterId),
+    /// There is no version that both speak. For good.
+    NoCommonProtocol(ProtocolRange),
+    /// This incarnation was removed or shut out; a restarted one may join. For good.
+    Gone,
+    /// The whole cluster is shutting down. For good.
+    ShuttingDown,
+    /// What the joiner says of itself breaks a limit. For good.
+    BadProfile(String),
+    /// The member itself is leaving or down: another one may accept.
+    NotAccepting,
+    /// An older incarnation of this address is being removed; asking again will succeed.
+    OldIncarnation,
+    /// So many members are the most that a cluster may have.
+    Full {
+        /// The limit.
+        limit: u32,
+    },
+}
+
+/// How far a sender's picture is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GossipStatus {
+    /// The version of its picture.
+    pub version: VectorClock,
+    /// A digest of who has seen it.
+    pub seen: u64,
+}
+
+/// The picture, sent to a member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GossipMessage {
+    /// The picture.
+    pub gossip: Arc<Gossip>,
+    /// How long it may be under way, or wait to be handled, before it is worth nothing.
+    pub time_to_live: Duration,
+}
+
+/// A heartbeat or its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// Counts the heartbeats from one node to another.
+    pub seq: u64,
+    /// When it was sent, by the asker's clock. The answer brings it back as it is, so that only one clock is read.
+    pub sent: Time,
+}
+
+/// For each incarnation, the number of the newest of its entries that the sender has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedDigest(pub BTreeMap<UniqueAddress, u64>);
+
+/// Entries of shared state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedEntries(pub Vec<SharedEntry>);
+
+/// One value of shared state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedEntry {
+    /// Whose value.
+    pub owner: UniqueAddress,
+    /// Its key.
+    pub key: Arc<str>,
+    /// The entry, if the value is a map's.
+    pub entry: Option<Arc<str>>,
+    /// Counts the owner's changes.
+    pub seq: u64,
+    /// The value; none when it was deleted.
+    pub value: Option<Arc<[u8]>>,
+}
+
+impl RefuseReason {
+    /// Whether the same incarnation may ask again.
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::NotAccepting | Self::OldIncarnation | Self::Full { .. } => true,
+            Self::OtherName(_)
+            | Self::OtherCluster(_)
+            | Self::NoCommonProtocol(_)
+            | Self::Gone
+            | Self::ShuttingDown
+            | Self::BadProfile(_) => false,
+        }
+    }
+}
+
+impl Message {
+    /// Whether it may come without the receiver's uid: the sender cannot know it yet.
+    pub fn is_of_joining(&self) -> bool {
+        match self {
+            Self::InitJoin(_) | Self::Join(_) => true,
+            Self::InitJoinAck(_)
+            | Self::InitJoinNack(_)
+            | Self::JoinRefused(_)
+            | Self::Welcome(_)
+            | Self::Status(_)
+            | Self::Gossip(_)
+            | Self::Heartbeat(_)
+            | Self::HeartbeatReply(_)
+            | Self::CrossHeartbeat(_)
+            | Self::CrossHeartbeatReply(_)
+            | Self::ExitingConfirmed
+            | Self::SharedStateDigest(_)
+            | Self::SharedState(_)
+            | Self::Broadcast(_) => false,
+        }
+    }
+
+    /// A short name for logs and counters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InitJoin(_) => "init-join",
+            Self::InitJoinAck(_) => "init-join-ack",
+            Self::InitJoinNack(_) => "init-join-nack",
+            Self::Join(_) => "join",
+            Self::JoinRefused(_) => "join-refused",
+            Self::Welcome(_) => "welcome",
+            Self::Status(_) => "status",
+            Self::Gossip(_) => "gossip",
+            Self::Heartbeat(_) => "heartbeat",
+            Self::HeartbeatReply(_) => "heartbeat-reply",
+            Self::CrossHeartbeat(_) => "cross-heartbeat",
+            Self::CrossHeartbeatReply(_) => "cross-heartbeat-reply",
+            Self::ExitingConfirmed => "exiting-confirmed",
+            Self::SharedStateDigest(_) => "shared-state-digest",
+            Self::SharedState(_) => "shared-state",
+            Self::Broadcast(_) => "broadcast",
+        }
+    }
+}
+
+impl Envelope {
+    /// The sender's address.
+    pub fn address(&self) -> &Address {
+        &self.from.address
+    }
+}
+
+impl fmt::Display for NackReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInACluster => f.write_str("it belongs to no cluster itself"),
+            Self::OtherName(name) => write!(f, "its cluster is named '{name}'"),
+            Self::OtherCluster(id) => {
+                write!(f, "its cluster is {id}, not the one this node belongs to")
+            }
+            Self::NoCommonProtocol(range) => write!(f, "it speaks the protocol versions {range}"),
+        }
+    }
+}
+
+impl fmt::Display for RefuseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherName(name) => write!(f, "its cluster is named '{name}'"),
+            Self::OtherCluster(id) => {
+                write!(f, "its cluster is {id}, not the one this node belongs to")
+            }
+            Self::NoCommonProtocol(range) => write!(f, "it speaks the protocol versions {range}"),
+            Self::Gone => f.write_str("this incarnation was removed; a restarted one may join"),
+            Self::ShuttingDown => f.write_str("the whole cluster is shutting down"),
+            Self::BadProfile(reason) => write!(f, "the profile breaks a limit: {reason}"),
+            Self::NotAccepting => f.write_str("it is itself about to go"),
+            Self::OldIncarnation => {
+                f.write_str("an older incarnation of this address is being removed")
+            }
+            Self::Full { limit } => write!(f, "the cluster has its {limit} members"),
+        }
+    }
+}
+
+impl FromStr for ClusterId {
+    type Err = NotAClusterId;
+
+    fn from_str(text: &str) -> Result<Self, NotAClusterId> {
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(NotAClusterId);
+        }
+        u128::from_str_radix(text, 16)
+            .map(Self)
+            .map_err(|_too_long| NotAClusterId)
+    }
+}
+
+impl TryFrom<String> for ClusterId {
+    type Error = NotAClusterId;
+
+    fn try_from(text: String) -> Result<Self, NotAClusterId> {
+        text.parse()
+    }
+}
+
+impl From<ClusterId> for String {
+    fn from(id: ClusterId) -> Self {
+        alloc::format!("{id}")
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_survives_its_text() {
+        let id = ClusterId(7);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("7".parse::<ClusterId>(), Err(NotAClusterId));
+        assert_eq!("+1".repeat(16).parse::<ClusterId>(), Err(NotAClusterId));
+    }
+
+    #[test]
+    fn a_refusal_says_whether_to_ask_again() {
+        assert!(RefuseReason::OldIncarnation.may_retry());
+        assert!(!RefuseReason::Gone.may_retry());
+    }
+}
