@@ -1,0 +1,2 @@
+//! Long runs by hand.
+fn main() {}
