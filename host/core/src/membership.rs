@@ -9,3 +9,9 @@ pub mod address;
 pub mod member;
 pub mod protocol;
 pub mod settings;
+
+pub mod detector;
+pub mod heartbeat;
+pub mod ring;
+
+pub mod cross_dc;
