@@ -6,6 +6,7 @@
 //! Read in this order.
 
 pub mod address;
+pub mod downing;
 pub mod member;
 pub mod protocol;
 pub mod settings;

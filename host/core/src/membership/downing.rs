@@ -1,0 +1,23 @@
+//! Who survives when members cannot reach each other: the split brain resolver.
+//!
+//! A partition and a crash look alike from the inside, so each side has to decide without asking the other, by a rule under which no
+//! two sides both stay. [`strategy`] has the rules, [`picture`] what they look at, [`explain`] what follows and why, and [`resolver`]
+//! the machine that waits for the right moment. A policy of one's own implements [`Policy`]; without one nobody is ever downed but by
+//! an operator.
+//!
+//! Read in this order.
+
+pub mod decision;
+pub mod explain;
+pub mod picture;
+pub mod resolver;
+pub mod strategy;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::decision::{Decision, Reason};
+pub use self::explain::{Cause, Explanation};
+pub use self::picture::{Observation, Picture, Voter};
+pub use self::resolver::{Config, Downing, Effect, Event, LeaseAnswer};
+pub use self::strategy::{Policy, Strategy, Verdict};

@@ -1,0 +1,565 @@
+//! When to decide: waits until the picture is at rest, asks the policy, asks for the lease where the policy wants one, downs.
+//!
+//! In: changes of the own data centre's members, who leads, the lease's answers, time. Out: whom to down, with the explanation.
+//!
+//! Invariants: only a leader that was let in decides, except that every node gives up a cluster that finds no rest; nobody is downed
+//! before `stable-after` has passed without a change; while a lease is being asked for nothing else is decided.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::decision::Decision;
+use super::explain::{Cause, Explanation};
+use super::picture::{Doubt, Picture};
+use super::strategy::Policy;
+use crate::id::Time;
+use crate::membership::address::UniqueAddress;
+use crate::membership::member::{Member, Status};
+
+/// How often a picture that called for no action is looked at again.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the lease's keeper has for an answer. One that is late counts as a refusal.
+const LEASE_ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How downing works on this node.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This node.
+    pub this: UniqueAddress,
+    /// Its data centre. Members of others are not this node's business.
+    pub dc: Arc<str>,
+    /// Who decides; none leaves unreachable members to an operator.
+    pub policy: Option<Arc<dyn Policy>>,
+    /// How long the picture must not have changed before something is decided.
+    pub stable_after: Duration,
+    /// When reachability keeps changing for this much longer than `stable_after`, every node downs all; none: never.
+    pub down_all_when_unstable: Option<Duration>,
+}
+
+/// What happened. Members of other data centres may be passed, and are ignored.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A member was let in while views did not converge.
+    WeaklyUp(&'a Member),
+    /// A member was let in.
+    Up(&'a Member),
+    /// A member wants to leave.
+    Left(&'a Member),
+    /// A member may leave.
+    Exited(&'a Member),
+    /// A member was downed, by whomever.
+    Downed(&'a Member),
+    /// A member is gone.
+    Removed(&'a UniqueAddress),
+    /// A member cannot be reached.
+    Unreachable(&'a Member),
+    /// A member can be reached again.
+    Reachable(&'a Member),
+    /// Whether this node leads its data centre.
+    Leader(bool),
+    /// A current member has shut this node out for good.
+    QuarantinedBy(&'a UniqueAddress),
+    /// The lease's keeper has answered.
+    Lease(LeaseAnswer),
+    /// The moment of [`Downing::next_wake`] has come.
+    Wake,
+}
+
+/// What the lease's keeper says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseAnswer {
+    /// The lease is held.
+    Acquired,
+    /// Somebody else holds it, or nobody knows.
+    Refused,
+    /// The lease is free again.
+    Released,
+    /// It could not be released; it is tried again.
+    NotReleased,
+    /// A lease that was held is no longer.
+    Lost,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Keep this for audit, and log it. Comes before the downing that it explains.
+    Explain(Box<Explanation>),
+    /// Down these incarnations, in this order: this node, if it goes too, comes last.
+    Down {
+        /// Whom.
+        nodes: Vec<UniqueAddress>,
+        /// By which decision.
+        decision: Decision,
+    },
+    /// Try to get the lease, and say how it went.
+    AcquireLease,
+    /// Let go of the lease, and say how it went.
+    ReleaseLease,
+    /// The lease was got, and this is done with it.
+    LeaseAcquired {
+        /// What is done.
+        decision: Decision,
+    },
+    /// The lease was refused, and this is done without it.
+    LeaseRefused {
+        /// What is done.
+        decision: Decision,
+    },
+    /// The lease was let go.
+    LeaseReleased,
+    /// Reachability does not come to rest: all are downed.
+    Unstable {
+        /// Changes so far.
+        changes: u32,
+        /// Time since the first one.
+        lasting: Duration,
+    },
+    /// There are more members than the policy can tell the sides of: a partition would now down all.
+    TooManyMembers {
+        /// Members that count.
+        members: usize,
+        /// The most that there should be.
+        most: usize,
+    },
+}
+
+/// The split brain resolver of one node, or nothing where there is no policy.
+#[derive(Debug)]
+pub struct Downing {
+    config: Config,
+    is_leader: bool,
+    was_let_in: bool,
+    is_gone: bool,
+    /// Members that are unreachable or down, with how far they have come.
+    unreachable: BTreeMap<UniqueAddress, Status>,
+    stable_at: Time,
+    /// Not before this moment is the picture looked at again.
+    look_at: Time,
+    unrest: Option<Unrest>,
+    asking: Option<Asking>,
+    lease: Lease,
+    /// When to see whether there are too many members.
+    size_check_at: Option<Time>,
+    size_reported: usize,
+    last_idle: Option<Decision>,
+}
+
+/// Changes of reachability since everything was last well.
+#[derive(Debug, Clone, Copy)]
+struct Unrest {
+    first: Time,
+    changes: u32,
+}
+
+/// A decision that waits for its lease.
+#[derive(Debug)]
+struct Asking {
+    explanation: Box<Explanation>,
+    /// When to ask; when it was asked, how long to wait for the answer.
+    until: Time,
+    is_asked: bool,
+}
+
+/// What this node has to do with the lease.
+#[derive(Debug)]
+enum Lease {
+    NotHeld,
+    /// Held until these are gone.
+    HeldFor(BTreeSet<UniqueAddress>),
+    /// Held until then.
+    HeldUntil(Time),
+    /// It is being let go; if nothing is heard by then, it is tried again.
+    Releasing(Time),
+}
+
+impl Downing {
+    /// A resolver that has seen nothing yet.
+    pub fn new(config: Config, now: Time) -> Self {
+        Self {
+            stable_at: now.after(config.stable_after),
+            config,
+            is_leader: false,
+            was_let_in: false,
+            is_gone: false,
+            unreachable: BTreeMap::new(),
+            look_at: now,
+            unrest: None,
+            asking: None,
+            lease: Lease::NotHeld,
+            size_check_at: None,
+            size_reported: 0,
+            last_idle: None,
+        }
+    }
+
+    /// How long whoever takes over from a removed member waits, so that the other side of a partition has stopped by then.
+    pub fn removal_margin(&self) -> Duration {
+        match self.config.policy {
+            Some(_) => self.config.stable_after,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Takes one event in. `picture` is called only when something is to be decided.
+    pub fn handle(
+        &mut self,
+        now: Time,
+        event: Event<'_>,
+        picture: &dyn Fn() -> Picture,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(policy) = self.config.policy.clone() else {
+            return;
+        };
+        if self.is_gone {
+            return;
+        }
+        match event {
+            Event::Leader(is_leader) => self.is_leader = is_leader,
+            Event::Removed(node) => self.on_removed(now, node, &*policy),
+            Event::QuarantinedBy(by) => {
+                let cause = Cause::Quarantined {
+                    by: by.address.clone(),
+                };
+                self.act(now, Explanation::new(&*policy, cause, picture()), out);
+            }
+            Event::Lease(answer) => self.on_lease(now, answer, &*policy, out),
+            Event::Wake => self.on_wake(now, &*policy, picture, out),
+            Event::WeaklyUp(member)
+            | Event::Up(member)
+            | Event::Left(member)
+            | Event::Exited(member)
+            | Event::Downed(member)
+            | Event::Unreachable(member)
+            | Event::Reachable(member) => {
+                if member.profile.dc == self.config.dc {
+                    self.on_member(now, event, member, &*policy);
+                }
+            }
+        }
+    }
+
+    /// When this wants to be woken at the latest.
+    pub fn next_wake(&self) -> Option<Time> {
+        if self.is_gone || self.config.policy.is_none() {
+            return None;
+        }
+        let decide_at = self
+            .wants_decision()
+            .then(|| self.stable_at.max(self.look_at));
+        let release_at = match &self.lease {
+            Lease::NotHeld | Lease::HeldFor(_) => None,
+            Lease::HeldUntil(at) | Lease::Releasing(at) => Some(*at),
+        };
+        let asking_at = self.asking.as_ref().map(|asking| asking.until);
+        let moments = [
+            decide_at,
+            self.give_up_at(),
+            asking_at,
+            release_at,
+            self.size_check_at,
+        ];
+        moments.into_iter().flatten().min()
+    }
+
+    fn on_member(&mut self, now: Time, event: Event<'_>, member: &Member, policy: &dyn Policy) {
+        let is_this = member.node == self.config.this;
+        if let Some(status) = self.unreachable.get_mut(&member.node) {
+            *status = member.status;
+        }
+        match event {
+            Event::WeaklyUp(_) => self.was_let_in |= is_this,
+            Event::Up(_) => {
+                self.was_let_in |= is_this;
+                self.stable_at = now.after(self.config.stable_after);
+                if policy.members_max().is_some() {
+                    // Members come in batches: one look at all of them.
+                    self.size_check_at.get_or_insert(now.after(LOOK_INTERVAL));
+                }
+            }
+            Event::Exited(_) => self.stable_at = now.after(self.config.stable_after),
+            // One that is down is as good as unreachable: it takes part in nothing.
+            Event::Unreachable(_) | Event::Downed(_) if !is_this => {
+                self.unreachable.insert(member.node.clone(), member.status);
+                self.on_change(now);
+            }
+            Event::Reachable(_) if !is_this => {
+                self.unreachable.remove(&member.node);
+                self.on_change(now);
+            }
+            Event::Left(_)
+            | Event::Downed(_)
+            | Event::Unreachable(_)
+            | Event::Reachable(_)
+            | Event::Removed(_)
+            | Event::Leader(_)
+            | Event::QuarantinedBy(_)
+            | Event::Lease(_)
+            | Event::Wake => {}
+        }
+        self.settle();
+    }
+
+    fn on_change(&mut self, now: Time) {
+        self.stable_at = now.after(self.config.stable_after);
+        let unrest = self.unrest.get_or_insert(Unrest {
+            first: now,
+            changes: 0,
+        });
+        unrest.changes = unrest.changes.saturating_add(1);
+    }
+
+    /// Unrest is over once nobody is unreachable whose fate is still open. Members that only join cannot keep a cluster unstable.
+    fn settle(&mut self) {
+        let is_open = |status: &Status| match status {
+            Status::Up
+            | Status::Leaving
+            | Status::PreparingForShutdown
+            | Status::ReadyForShutdown => true,
+            Status::Joining
+            | Status::WeaklyUp
+            | Status::Exiting
+            | Status::Down
+            | Status::Removed => false,
+        };
+        if !self.unreachable.values().any(is_open) {
+            self.unrest = None;
+        }
+    }
+
+    fn on_removed(&mut self, now: Time, node: &UniqueAddress, policy: &dyn Policy) {
+        if *node == self.config.this {
+            // A lease that is still held runs out by itself: to let it go now would let the other side in too early.
+            self.is_gone = true;
+            return;
+        }
+        self.unreachable.remove(node);
+        self.settle();
+        if let Lease::HeldFor(nodes) = &mut self.lease {
+            nodes.remove(node);
+            if nodes.is_empty() {
+                self.lease = Lease::HeldUntil(now.after(policy.release_after()));
+            }
+        }
+    }
+
+    /// Whether somebody is unreachable about whom there is something to decide, and it is for this node to do so.
+    fn wants_decision(&self) -> bool {
+        let is_downable =
+            |status: &Status| !matches!(status, Status::Down | Status::Exiting | Status::Removed);
+        self.is_leader
+            && self.was_let_in
+            && self.asking.is_none()
+            && self.unreachable.values().any(is_downable)
+    }
+
+    /// When a cluster that finds no rest is given up.
+    fn give_up_at(&self) -> Option<Time> {
+        let longer = self.config.down_all_when_unstable?;
+        let unrest = self.unrest.filter(|_| self.asking.is_none())?;
+        Some(
+            unrest
+                .first
+                .after(self.config.stable_after.saturating_add(longer)),
+        )
+    }
+
+    fn on_wake(
+        &mut self,
+        now: Time,
+        policy: &dyn Policy,
+        picture: &dyn Fn() -> Picture,
+        out: &mut Vec<Effect>,
+    ) {
+        self.check_size(now, policy, picture, out);
+        self.advance_lease(now, policy, out);
+        if self.give_up_at().is_some_and(|at| at <= now) {
+            self.give_up(now, policy, picture, out);
+        } else if self.wants_decision() && self.stable_at.max(self.look_at) <= now {
+            self.look_at = now.after(LOOK_INTERVAL);
+            let explanation = Explanation::new(policy, Cause::Unreachable, picture());
+            self.decide(now, explanation, policy, out);
+        }
+    }
+
+    fn check_size(
+        &mut self,
+        now: Time,
+        policy: &dyn Policy,
+        picture: &dyn Fn() -> Picture,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some((most, role)) = policy.members_max() else {
+            return;
+        };
+        if self.size_check_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.size_check_at = None;
+        let members = picture().sides(role, Doubt::NONE).all().count();
+        if most < members && members != self.size_reported {
+            out.push(Effect::TooManyMembers { members, most });
+        }
+        self.size_reported = members;
+    }
+
+    /// Every node does this, not only the leader: where reachability keeps changing nobody knows who leads.
+    fn give_up(
+        &mut self,
+        now: Time,
+        policy: &dyn Policy,
+        picture: &dyn Fn() -> Picture,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(unrest) = self.unrest.take() else {
+            return;
+        };
+        let (changes, lasting) = (unrest.changes, now.since(unrest.first));
+        out.push(Effect::Unstable { changes, lasting });
+        let cause = Cause::Unstable { changes, lasting };
+        self.act(now, Explanation::new(policy, cause, picture()), out);
+    }
+
+    fn decide(
+        &mut self,
+        now: Time,
+        explanation: Explanation,
+        policy: &dyn Policy,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(delay) = explanation.decision.lease_delay() else {
+            self.act(now, explanation, out);
+            return;
+        };
+        if matches!(self.lease, Lease::HeldFor(_) | Lease::HeldUntil(_)) {
+            self.act_with_lease(now, explanation, policy, out);
+            return;
+        }
+        self.asking = Some(Asking {
+            explanation: Box::new(explanation),
+            until: now.after(delay),
+            is_asked: false,
+        });
+        self.advance_lease(now, policy, out);
+    }
+
+    /// Asks for the lease when the delay is over; takes silence for a refusal; lets go of a lease that is no longer needed.
+    fn advance_lease(&mut self, now: Time, policy: &dyn Policy, out: &mut Vec<Effect>) {
+        match &mut self.asking {
+            Some(asking) if asking.until <= now && !asking.is_asked => {
+                asking.is_asked = true;
+                asking.until = now.after(LEASE_ANSWER_MAX);
+                self.lease = Lease::NotHeld;
+                out.push(Effect::AcquireLease);
+            }
+            Some(asking) if asking.until <= now => {
+                self.refused(now, policy, out);
+                // It may have been granted all the same, and the answer lost.
+                self.release(now, out);
+            }
+            Some(_) | None => {}
+        }
+        match self.lease {
+            Lease::HeldUntil(at) | Lease::Releasing(at) if at <= now && self.asking.is_none() => {
+                self.release(now, out);
+            }
+            Lease::NotHeld | Lease::HeldFor(_) | Lease::HeldUntil(_) | Lease::Releasing(_) => {}
+        }
+    }
+
+    fn release(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.lease = Lease::Releasing(now.after(LEASE_ANSWER_MAX));
+        out.push(Effect::ReleaseLease);
+    }
+
+    fn on_lease(
+        &mut self,
+        now: Time,
+        answer: LeaseAnswer,
+        policy: &dyn Policy,
+        out: &mut Vec<Effect>,
+    ) {
+        let is_asked = self.asking.as_ref().is_some_and(|asking| asking.is_asked);
+        match answer {
+            LeaseAnswer::Acquired => match self.asking.take_if(|_| is_asked) {
+                Some(asking) => {
+                    let decision = asking.explanation.decision;
+                    out.push(Effect::LeaseAcquired { decision });
+                    self.act_with_lease(now, *asking.explanation, policy, out);
+                }
+                // Too late: what it was for has been decided without it.
+                None => self.release(now, out),
+            },
+            LeaseAnswer::Refused if is_asked => self.refused(now, policy, out),
+            LeaseAnswer::Refused => {}
+            LeaseAnswer::Released => {
+                if let Lease::Releasing(_) = self.lease {
+                    self.lease = Lease::NotHeld;
+                    out.push(Effect::LeaseReleased);
+                }
+            }
+            LeaseAnswer::NotReleased => {
+                if let Lease::Releasing(again_at) = &mut self.lease {
+                    *again_at = now.after(LOOK_INTERVAL);
+                }
+            }
+            LeaseAnswer::Lost => self.lease = Lease::NotHeld,
+        }
+    }
+
+    fn act_with_lease(
+        &mut self,
+        now: Time,
+        explanation: Explanation,
+        policy: &dyn Policy,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut downed = explanation.down.clone();
+        downed.remove(&self.config.this);
+        self.act(now, explanation, out);
+        // The lease is kept until the last of those who were downed with it is gone, and a while longer.
+        if let Lease::HeldFor(earlier) = &mut self.lease {
+            downed.append(earlier);
+        }
+        self.lease = if downed.is_empty() {
+            Lease::HeldUntil(now.after(policy.release_after()))
+        } else {
+            Lease::HeldFor(downed)
+        };
+    }
+
+    fn refused(&mut self, now: Time, policy: &dyn Policy, out: &mut Vec<Effect>) {
+        let Some(asking) = self.asking.take() else {
+            return;
+        };
+        let Some(explanation) = asking.explanation.without_lease(policy) else {
+            return;
+        };
+        let decision = explanation.decision;
+        out.push(Effect::LeaseRefused { decision });
+        self.act(now, explanation, out);
+    }
+
+    fn act(&mut self, now: Time, explanation: Explanation, out: &mut Vec<Effect>) {
+        let decision = explanation.decision;
+        let this = &self.config.this;
+        let mut nodes: Vec<_> = explanation.down.iter().cloned().collect();
+        nodes.sort_by_key(|node| node == this);
+        if nodes.is_empty() {
+            // It is looked at again and again until something changes; once is enough for the log.
+            if self.last_idle.replace(decision) != Some(decision) {
+                out.push(Effect::Explain(Box::new(explanation)));
+            }
+            return;
+        }
+        out.push(Effect::Explain(Box::new(explanation)));
+        out.push(Effect::Down { nodes, decision });
+        self.unrest = None;
+        self.last_idle = None;
+        self.stable_at = now.after(self.config.stable_after);
+    }
+}
