@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod activation;
 pub mod error;
+pub mod hash;
 pub mod id;
 pub mod kind;
 pub mod limits;

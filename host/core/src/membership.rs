@@ -9,6 +9,7 @@ pub mod address;
 pub mod downing;
 pub mod member;
 pub mod protocol;
+pub mod reachability;
 pub mod settings;
 
 pub mod detector;
@@ -16,3 +17,5 @@ pub mod heartbeat;
 pub mod ring;
 
 pub mod cross_dc;
+pub mod vector_clock;
+pub mod version;

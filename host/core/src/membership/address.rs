@@ -6,7 +6,9 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::hash::Hasher;
 
 /// Why a text is no address. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,14 @@ pub enum AddressError {
     /// A host is 1 to 253 bytes of letters, digits, `-`, `.`, `_` and, in brackets, `:` and `%`.
     #[error("'{text}' does not name a host")]
     Host {
+        /// The text as given.
+        text: String,
+    },
+    /// An incarnation is an address, `#` and 16 hexadecimal digits.
+    #[error(
+        "an incarnation is written host:port#uid, the uid in 16 hexadecimal digits, not '{text}'"
+    )]
+    Uid {
         /// The text as given.
         text: String,
     },
@@ -91,7 +101,7 @@ impl FromStr for Address {
             .map_err(|_not_a_number| AddressError::Port { text: text.into() })?;
         Self::new(bare.unwrap_or(host), port).map_err(|error| match error {
             AddressError::Port { .. } => AddressError::Port { text: text.into() },
-            AddressError::Host { .. } | AddressError::NoPort { .. } => {
+            AddressError::Host { .. } | AddressError::NoPort { .. } | AddressError::Uid { .. } => {
                 AddressError::Host { text: text.into() }
             }
         })
@@ -132,7 +142,10 @@ impl fmt::Debug for Address {
 ///
 /// Members, reachability, tombstones, clocks and messages are keyed by this, never by the address alone: a node that comes back at the same
 /// address is another member. Ordered by address, then uid.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// For people, and in JSON and TOML, it is written `host:port#uid`, the uid in 16 hexadecimal digits: many readers of JSON
+/// cannot hold 64 bits in a number.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UniqueAddress {
     /// Where it listens.
     pub address: Address,
@@ -144,6 +157,51 @@ impl UniqueAddress {
     /// Puts the two together.
     pub fn new(address: Address, uid: u64) -> Self {
         Self { address, uid }
+    }
+
+    /// The same on every node and version. Short enough for clocks and digests, and spread over the whole range.
+    pub fn hash64(&self) -> u64 {
+        Hasher::new()
+            .text(&self.address.host)
+            .number(u64::from(self.address.port))
+            .number(self.uid)
+            .finish()
+    }
+}
+
+impl FromStr for UniqueAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let no_uid = || AddressError::Uid { text: text.into() };
+        let (address, uid) = text.rsplit_once('#').ok_or_else(no_uid)?;
+        if uid.len() != 16 || !uid.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(no_uid());
+        }
+        let uid = u64::from_str_radix(uid, 16).map_err(|_not_a_number| no_uid())?;
+        Ok(Self::new(address.parse()?, uid))
+    }
+}
+
+impl Serialize for UniqueAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (&self.address, self.uid).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for UniqueAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            text.parse().map_err(de::Error::custom)
+        } else {
+            let (address, uid) = Deserialize::deserialize(deserializer)?;
+            Ok(Self { address, uid })
+        }
     }
 }
 
@@ -170,5 +228,81 @@ impl fmt::Display for UniqueAddress {
 impl fmt::Debug for UniqueAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_ordered_by_host_and_then_by_port_as_a_number() {
+        let mut addresses: Vec<Address> = ["b:9000", "b:10000", "a:65535", "B:1"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        addresses.sort();
+        let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["B:1", "a:65535", "b:9000", "b:10000"]);
+    }
+
+    #[test]
+    fn each_rule_has_its_error() {
+        let error = |text: &str| text.parse::<Address>().unwrap_err();
+        let text = |text: &str| text.into();
+        assert_eq!(error("a"), AddressError::NoPort { text: text("a") });
+        assert_eq!(
+            error("::1:7"),
+            AddressError::NoPort {
+                text: text("::1:7")
+            }
+        );
+        assert_eq!(error("a:0"), AddressError::Port { text: text("a:0") });
+        assert_eq!(
+            error("a:65536"),
+            AddressError::Port {
+                text: text("a:65536")
+            }
+        );
+        assert_eq!(error(":7"), AddressError::Host { text: text(":7") });
+        assert_eq!(
+            error("a b:7"),
+            AddressError::Host {
+                text: text("a b:7")
+            }
+        );
+        let long = "a".repeat(Address::HOST_BYTES_MAX + 1);
+        assert_eq!(
+            Address::new(&long, 7),
+            Err(AddressError::Host { text: long })
+        );
+    }
+
+    #[test]
+    fn an_incarnation_survives_its_text() {
+        for text in [
+            "a.example:7000#00000000000000ff",
+            "[::1]:7000#ffffffffffffffff",
+        ] {
+            assert_eq!(text.parse::<UniqueAddress>().unwrap().to_string(), text);
+        }
+        for text in [
+            "a:7000",
+            "a:7000#ff",
+            "a:7000#+0000000000000ff",
+            "a#00000000000000ff",
+        ] {
+            assert!(text.parse::<UniqueAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_hash_tells_incarnations_apart() {
+        let a: UniqueAddress = "a:7000#0000000000000001".parse().unwrap();
+        let again = UniqueAddress::new(a.address.clone(), 2);
+        assert_ne!(a.hash64(), again.hash64());
+        assert_eq!(a.hash64(), a.clone().hash64());
     }
 }
