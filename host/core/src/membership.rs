@@ -19,3 +19,4 @@ pub mod ring;
 pub mod cross_dc;
 pub mod vector_clock;
 pub mod version;
+pub mod compatibility;

@@ -15,6 +15,9 @@ use super::heartbeat::{HeartbeatSettings, Ping, Pulse, Verdict, Watch};
 use super::member::{Member, Status};
 use crate::id::Time;
 
+#[cfg(test)]
+mod tests;
+
 /// The heartbeats of one node to other data centres.
 #[derive(Debug, Clone)]
 pub struct CrossDcHeartbeats {
