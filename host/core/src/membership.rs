@@ -7,10 +7,14 @@
 
 pub mod address;
 pub mod downing;
+pub mod gossip;
 pub mod member;
+pub mod order;
 pub mod protocol;
 pub mod reachability;
 pub mod settings;
+pub mod targets;
+pub mod view;
 
 pub mod detector;
 pub mod heartbeat;

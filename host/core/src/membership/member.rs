@@ -134,7 +134,7 @@ pub enum Decider {
 }
 
 /// What a node says of itself when it joins. It does not change while the incarnation lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Profile {
     /// Its roles; the role `dc-<data centre>` is implied and not listed.

@@ -1,0 +1,162 @@
+//! Whom a node gossips to next.
+
+use alloc::vec::Vec;
+
+use super::address::UniqueAddress;
+use super::member::Member;
+use super::view::View;
+
+/// How targets are chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets {
+    /// How likely a member is preferred that has not seen the picture.
+    pub different_view_probability: f64,
+    /// From so many members on, that likelihood falls, to a tenth at three times as many.
+    pub reduce_different_view_from: u32,
+    /// How likely a round goes to another data centre, if this one has at least five members.
+    pub cross_dc_probability: f64,
+    /// So many of the oldest members of a data centre speak with the others.
+    pub cross_dc_connections: u32,
+}
+
+/// What the dice say of one round.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    cross: bool,
+    prefer_unseen: bool,
+}
+
+impl Targets {
+    /// The next target; none if nobody can be spoken with.
+    pub fn choose(&self, view: &View<'_>, random: &mut fastrand::Rng) -> Option<UniqueAddress> {
+        let size = view.gossip().members().len();
+        let local = view.members().count();
+        let round = Round {
+            cross: random.f64() < self.cross_probability(local),
+            prefer_unseen: random.f64() < self.prefer_unseen_probability(size),
+        };
+        let targets = self.candidates(view, round, random);
+        let at = below(random, targets.len())?;
+        targets.get(at).copied().cloned()
+    }
+
+    /// At most so many targets for something that all should know soon. A node that speaks for its data centre gives one place to another.
+    pub fn burst(
+        &self,
+        view: &View<'_>,
+        most: usize,
+        random: &mut fastrand::Rng,
+    ) -> Vec<UniqueAddress> {
+        let mut local: Vec<_> = local_candidates(view).collect();
+        shuffle(&mut local, random);
+        let across = self.across(view, random);
+        let across = across.first().copied();
+        local.truncate(most.saturating_sub(usize::from(across.is_some())));
+        local
+            .into_iter()
+            .chain(across)
+            .take(most)
+            .cloned()
+            .collect()
+    }
+
+    /// A data centre of few members speaks with the others more often; one member alone always.
+    fn cross_probability(&self, local: usize) -> f64 {
+        let few = match local {
+            0 | 1 => 1.0,
+            2 => 0.75,
+            3 => 0.5,
+            4 => 0.25,
+            _ => 0.0,
+        };
+        self.cross_dc_probability.max(few)
+    }
+
+    /// In a large cluster everybody would shower the same few who have not seen the picture.
+    fn prefer_unseen_probability(&self, size: usize) -> f64 {
+        let high = self.different_view_probability;
+        let low = high / 10.0;
+        let from = f64::from(self.reduce_different_view_from);
+        let beyond = f64::from(u32::try_from(size).unwrap_or(u32::MAX)) - from;
+        if beyond <= 0.0 {
+            high
+        } else {
+            let share = (beyond / (2.0 * from)).min(1.0);
+            high - (high - low) * share
+        }
+    }
+
+    fn candidates<'a>(
+        &self,
+        view: &View<'a>,
+        round: Round,
+        random: &mut fastrand::Rng,
+    ) -> Vec<&'a UniqueAddress> {
+        if round.cross {
+            let across = self.across(view, random);
+            if !across.is_empty() {
+                return across;
+            }
+        }
+        if round.prefer_unseen {
+            let gossip = view.gossip();
+            let unseen = local_candidates(view).filter(|node| !gossip.is_seen_by(node));
+            let unseen: Vec<_> = unseen.collect();
+            if !unseen.is_empty() {
+                return unseen;
+            }
+        }
+        local_candidates(view).collect()
+    }
+
+    /// The oldest members of another data centre, drawn among those that have one who can be spoken with; nobody if this node does
+    /// not speak for its own.
+    fn across<'a>(&self, view: &View<'a>, random: &mut fastrand::Rng) -> Vec<&'a UniqueAddress> {
+        if !view.is_multi_dc() {
+            return Vec::new();
+        }
+        let most = usize::try_from(self.cross_dc_connections).unwrap_or(usize::MAX);
+        let mut by_dc = view.oldest_by_dc(most);
+        let ours = by_dc.remove(view.dc()).unwrap_or_default();
+        if !ours.iter().any(|member| member.node == *view.me()) {
+            return Vec::new();
+        }
+        let speak = |members: Vec<&'a Member>| {
+            let nodes = members.into_iter().map(|member| &member.node);
+            nodes
+                .filter(|node| can_gossip(view, node))
+                .collect::<Vec<_>>()
+        };
+        let mut others: Vec<_> = by_dc.into_values().map(speak).collect();
+        others.retain(|nodes| !nodes.is_empty());
+        match below(random, others.len()) {
+            Some(at) => others.swap_remove(at),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// A number below `count`; none below 0. The same on every platform, whatever its word.
+fn below(random: &mut fastrand::Rng, count: usize) -> Option<usize> {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let at = (count != 0).then(|| random.u32(..count))?;
+    usize::try_from(at).ok()
+}
+
+fn shuffle<T>(items: &mut [T], random: &mut fastrand::Rng) {
+    for last in (1..items.len()).rev() {
+        if let Some(other) = below(random, last + 1) {
+            items.swap(last, other);
+        }
+    }
+}
+
+/// Neither oneself nor whom one cannot reach oneself: what others say of them does not matter.
+fn can_gossip(view: &View<'_>, node: &UniqueAddress) -> bool {
+    node != view.me() && view.gossip().can_reach(view.me(), node)
+}
+
+fn local_candidates<'a>(view: &View<'a>) -> impl Iterator<Item = &'a UniqueAddress> {
+    let nodes = view.members().map(|member| &member.node);
+    nodes.filter(|node| can_gossip(view, node))
+}
