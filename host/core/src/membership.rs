@@ -24,3 +24,7 @@ pub mod cross_dc;
 pub mod vector_clock;
 pub mod version;
 pub mod compatibility;
+
+pub mod broadcast;
+pub mod consensus;
+pub mod shared;

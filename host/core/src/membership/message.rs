@@ -14,6 +14,7 @@ use super::address::{Address, UniqueAddress};
 use super::gossip::Gossip;
 use super::member::Profile;
 use super::protocol::{ProtocolRange, ProtocolVersion};
+use super::shared::{SharedDelta, SharedDigest};
 use super::vector_clock::VectorClock;
 use crate::id::Time;
 
@@ -73,12 +74,12 @@ pub enum Message {
     CrossHeartbeatReply(Beat),
     /// "I have seen that I am exiting and have shut down; do not wait for me."
     ExitingConfirmed,
-    /// What the sender knows of shared state, so that the receiver can send what is missing.
+    /// How far the sender's copies of shared state are, so that the receiver can send what is missing.
     SharedStateDigest(SharedDigest),
-    /// Entries of shared state.
-    SharedState(SharedEntries),
-    /// A word to all members, outside every order.
-    Broadcast(Arc<[u8]>),
+    /// Changes of shared state.
+    SharedState(SharedDelta),
+    /// Words to all members, outside every order.
+    Broadcast(Arc<[Arc<[u8]>]>),
 }
 
 /// A question for a contact point.
@@ -185,29 +186,6 @@ pub struct Beat {
     pub seq: u64,
     /// When it was sent, by the asker's clock. The answer brings it back as it is, so that only one clock is read.
     pub sent: Time,
-}
-
-/// For each incarnation, the number of the newest of its entries that the sender has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SharedDigest(pub BTreeMap<UniqueAddress, u64>);
-
-/// Entries of shared state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SharedEntries(pub Vec<SharedEntry>);
-
-/// One value of shared state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SharedEntry {
-    /// Whose value.
-    pub owner: UniqueAddress,
-    /// Its key.
-    pub key: Arc<str>,
-    /// The entry, if the value is a map's.
-    pub entry: Option<Arc<str>>,
-    /// Counts the owner's changes.
-    pub seq: u64,
-    /// The value; none when it was deleted.
-    pub value: Option<Arc<[u8]>>,
 }
 
 impl RefuseReason {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use super::*;
 use crate::membership::address::Address;
 use crate::membership::detector::{DeadlineSettings, DetectorSettings};
-use crate::membership::member::{AppVersion, Profile};
+use crate::membership::member::Profile;
 use crate::membership::protocol::ProtocolRange;
 
 const SECOND: u64 = 1_000_000_000;
@@ -20,10 +20,11 @@ fn member(name: &str, status: Status) -> Member {
         node: node(name),
         status,
         up_number: Some(age),
+        downed_by: None,
         profile: Arc::new(Profile {
             roles: BTreeSet::new(),
             dc: name[..1].into(),
-            app_version: AppVersion("1".into()),
+            app_version: "1".parse().unwrap(),
             kinds: BTreeSet::new(),
             capacity: 1,
             labels: BTreeMap::new(),
