@@ -14,6 +14,14 @@ pub mod resolver;
 pub mod strategy;
 
 #[cfg(test)]
+mod lease_tests;
+#[cfg(test)]
+mod picture_tests;
+#[cfg(test)]
+mod resolver_tests;
+#[cfg(test)]
+mod safety_tests;
+#[cfg(test)]
 mod tests;
 
 pub use self::decision::{Decision, Reason};

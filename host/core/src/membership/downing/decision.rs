@@ -33,7 +33,7 @@ pub enum Decision {
         /// How long to wait before asking for the lease.
         delay: Duration,
     },
-    /// The lease was refused: the indirectly connected go, and everybody who can be reached.
+    /// The lease was denied: the indirectly connected go, and everybody who can be reached.
     ReverseDownIndirectlyConnected,
     /// A member has shut this node out for good: this node goes.
     DownSelfQuarantinedByRemote,
@@ -70,7 +70,7 @@ impl Decision {
         }
     }
 
-    /// What is done when the lease is refused; none where no lease is needed.
+    /// What is done when the lease is denied; none where no lease is needed.
     pub fn reversed(&self) -> Option<Self> {
         match self {
             Self::AcquireLeaseAndDownUnreachable { .. } => Some(Self::DownReachable),
@@ -215,8 +215,8 @@ pub enum Reason {
         /// How the sides compare.
         sides: Box<Self>,
     },
-    /// The lease was refused.
-    LeaseRefused {
+    /// The lease was denied.
+    LeaseDenied {
         /// What would have been done with it, and why.
         wanted: Box<Self>,
     },
@@ -301,7 +301,7 @@ impl fmt::Display for Reason {
                 list(f, members)
             }
             Self::Lease { sides } => write!(f, "the lease decides; {sides}"),
-            Self::LeaseRefused { wanted } => write!(f, "the lease was refused; {wanted}"),
+            Self::LeaseDenied { wanted } => write!(f, "the lease was denied; {wanted}"),
             Self::Unstable { changes, lasting } => write!(
                 f,
                 "reachability changed {changes} times in {} ms and does not come to rest",

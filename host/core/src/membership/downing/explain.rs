@@ -19,8 +19,8 @@ use crate::membership::address::{Address, UniqueAddress};
 pub enum Cause {
     /// Members are unreachable, and nothing has changed for long enough.
     Unreachable,
-    /// The same, and the lease that the policy asked for was refused.
-    LeaseRefused,
+    /// The same, and the lease that the policy asked for was denied.
+    LeaseDenied,
     /// Reachability does not come to rest.
     Unstable {
         /// Changes so far.
@@ -103,10 +103,10 @@ impl Explanation {
         ))
     }
 
-    /// What happens instead when the lease is refused; none if the decision needs no lease.
+    /// What happens instead when the lease is denied; none if the decision needs no lease.
     pub(super) fn without_lease(&self, policy: &dyn Policy) -> Option<Self> {
         self.decision.reversed()?;
-        Some(Self::new(policy, Cause::LeaseRefused, self.picture.clone()))
+        Some(Self::new(policy, Cause::LeaseDenied, self.picture.clone()))
     }
 }
 
@@ -120,11 +120,11 @@ struct Finding {
 impl Finding {
     fn of(policy: &dyn Policy, cause: &Cause, picture: &Picture) -> Self {
         let verdict = match cause {
-            Cause::Unreachable | Cause::LeaseRefused if picture.rows().is_empty() => Verdict {
+            Cause::Unreachable | Cause::LeaseDenied if picture.rows().is_empty() => Verdict {
                 decision: Decision::DownUnreachable,
                 because: Reason::NothingUnreachable,
             },
-            Cause::Unreachable | Cause::LeaseRefused => policy.decide(picture),
+            Cause::Unreachable | Cause::LeaseDenied => policy.decide(picture),
             Cause::Unstable { changes, lasting } => Verdict {
                 decision: Decision::DownAll,
                 because: Reason::Unstable {
@@ -138,12 +138,12 @@ impl Finding {
             },
         };
         let verdict = with_rest(policy, picture, verdict);
-        // The delay is how long this side waited, also when it waited for a refusal.
+        // The delay is how long this side waited, also when it waited for a denial.
         let delay = verdict.0.decision.lease_delay().unwrap_or_default();
         let (verdict, extra) = match (cause, verdict.0.decision.reversed()) {
-            (Cause::LeaseRefused, Some(decision)) => {
+            (Cause::LeaseDenied, Some(decision)) => {
                 let wanted = Box::new(verdict.0.because);
-                let because = Reason::LeaseRefused { wanted };
+                let because = Reason::LeaseDenied { wanted };
                 (Verdict { decision, because }, BTreeSet::new())
             }
             (_, _) => verdict,
@@ -161,7 +161,7 @@ impl Finding {
 fn with_rest(
     policy: &dyn Policy,
     picture: &Picture,
-    verdict: Verdict,
+    mut verdict: Verdict,
 ) -> (Verdict, BTreeSet<UniqueAddress>) {
     let none = BTreeSet::new();
     let indirect = picture.indirectly_connected();
@@ -183,17 +183,10 @@ fn with_rest(
         return (verdict, none);
     }
     let extra = targets(&clean, second.decision, none);
-    let because = match verdict.because {
-        Reason::IndirectlyConnected {
-            members,
-            rest: None,
-        } => Reason::IndirectlyConnected {
-            members,
-            rest: Some(Box::new(second.because)),
-        },
-        other => other,
-    };
-    (Verdict { because, ..verdict }, extra)
+    if let Reason::IndirectlyConnected { rest, .. } = &mut verdict.because {
+        *rest = Some(Box::new(second.because));
+    }
+    (verdict, extra)
 }
 
 /// Who is downed by a decision. Never one that is down, exiting or gone already.

@@ -55,13 +55,18 @@ impl Voter {
         }
     }
 
-    fn is_joining(&self) -> bool {
+    pub(super) fn is_joining(&self) -> bool {
         matches!(self.status, Status::Joining | Status::WeaklyUp)
     }
 
     /// Whether downing it means anything: it is neither down nor on its way out already.
     pub fn is_downable(&self) -> bool {
         self.is_member() || self.is_joining()
+    }
+
+    /// Whether it has the role, listed or implied by its data centre.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles.contains(role) || role.strip_prefix("dc-") == Some(&*self.dc)
     }
 
     /// Its place in the order of age, oldest first.
@@ -201,6 +206,12 @@ impl Picture {
         &self.unreachable
     }
 
+    /// Whether the member that led before anybody was unreachable is on this side: only it lets members in and go.
+    pub(super) fn is_led_from_here(&self) -> bool {
+        let led = self.voters().find(|voter| voter.is_member());
+        led.is_some_and(|leader| !self.unreachable.contains(&leader.node))
+    }
+
     /// Members that can still be downed.
     pub fn downable(&self) -> BTreeSet<UniqueAddress> {
         let downable = self.voters().filter(|voter| voter.is_downable());
@@ -213,7 +224,7 @@ impl Picture {
         for voter in self.voters() {
             let counts = (voter.is_member() || (doubt.possibly_up && voter.is_joining()))
                 && !(doubt.possibly_exiting && voter.status == Status::Leaving)
-                && role.is_none_or(|role| voter.roles.contains(role));
+                && role.is_none_or(|role| voter.has_role(role));
             if !counts {
                 continue;
             }

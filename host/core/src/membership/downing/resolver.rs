@@ -21,7 +21,7 @@ use crate::membership::member::{Member, Status};
 
 /// How often a picture that called for no action is looked at again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the lease's keeper has for an answer. One that is late counts as a refusal.
+/// How long the lease's keeper has for an answer. One that is late counts as a failure.
 const LEASE_ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// How downing works on this node.
@@ -71,16 +71,14 @@ pub enum Event<'a> {
 /// What the lease's keeper says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseAnswer {
-    /// The lease is held.
+    /// This node holds it.
     Acquired,
-    /// Somebody else holds it, or nobody knows.
-    Refused,
-    /// The lease is free again.
+    /// Another one holds it.
+    Denied,
+    /// It could not be asked for, or was lost.
+    Failed,
+    /// It was given back.
     Released,
-    /// It could not be released; it is tried again.
-    NotReleased,
-    /// A lease that was held is no longer.
-    Lost,
 }
 
 /// What is wanted.
@@ -104,8 +102,8 @@ pub enum Effect {
         /// What is done.
         decision: Decision,
     },
-    /// The lease was refused, and this is done without it.
-    LeaseRefused {
+    /// The lease was denied, and this is done without it.
+    LeaseDenied {
         /// What is done.
         decision: Decision,
     },
@@ -252,8 +250,8 @@ impl Downing {
             .wants_decision()
             .then(|| self.stable_at.max(self.look_at));
         let release_at = match &self.lease {
-            Lease::NotHeld | Lease::HeldFor(_) => None,
-            Lease::HeldUntil(at) | Lease::Releasing(at) => Some(*at),
+            Lease::HeldUntil(at) | Lease::Releasing(at) if self.asking.is_none() => Some(*at),
+            Lease::NotHeld | Lease::HeldFor(_) | Lease::HeldUntil(_) | Lease::Releasing(_) => None,
         };
         let asking_at = self.asking.as_ref().map(|asking| asking.until);
         let moments = [
@@ -278,7 +276,8 @@ impl Downing {
                 self.stable_at = now.after(self.config.stable_after);
                 if policy.members_max().is_some() {
                     // Members come in batches: one look at all of them.
-                    self.size_check_at.get_or_insert(now.after(LOOK_INTERVAL));
+                    self.size_check_at
+                        .get_or_insert_with(|| now.after(LOOK_INTERVAL));
                 }
             }
             Event::Exited(_) => self.stable_at = now.after(self.config.stable_after),
@@ -447,7 +446,7 @@ impl Downing {
         self.advance_lease(now, policy, out);
     }
 
-    /// Asks for the lease when the delay is over; takes silence for a refusal; lets go of a lease that is no longer needed.
+    /// Asks for the lease when the delay is over; takes silence for a failure; lets go of a lease that is no longer needed.
     fn advance_lease(&mut self, now: Time, policy: &dyn Policy, out: &mut Vec<Effect>) {
         match &mut self.asking {
             Some(asking) if asking.until <= now && !asking.is_asked => {
@@ -457,9 +456,7 @@ impl Downing {
                 out.push(Effect::AcquireLease);
             }
             Some(asking) if asking.until <= now => {
-                self.refused(now, policy, out);
-                // It may have been granted all the same, and the answer lost.
-                self.release(now, out);
+                self.on_lease(now, LeaseAnswer::Failed, policy, out);
             }
             Some(_) | None => {}
         }
@@ -494,20 +491,25 @@ impl Downing {
                 // Too late: what it was for has been decided without it.
                 None => self.release(now, out),
             },
-            LeaseAnswer::Refused if is_asked => self.refused(now, policy, out),
-            LeaseAnswer::Refused => {}
+            LeaseAnswer::Denied if is_asked => self.denied(now, policy, out),
+            LeaseAnswer::Failed if is_asked => {
+                self.denied(now, policy, out);
+                // Who could not be asked may have granted it all the same.
+                self.release(now, out);
+            }
+            LeaseAnswer::Denied => {}
+            LeaseAnswer::Failed => match &mut self.lease {
+                Lease::Releasing(again_at) => *again_at = now.after(LOOK_INTERVAL),
+                Lease::NotHeld | Lease::HeldFor(_) | Lease::HeldUntil(_) => {
+                    self.lease = Lease::NotHeld;
+                }
+            },
             LeaseAnswer::Released => {
                 if let Lease::Releasing(_) = self.lease {
                     self.lease = Lease::NotHeld;
                     out.push(Effect::LeaseReleased);
                 }
             }
-            LeaseAnswer::NotReleased => {
-                if let Lease::Releasing(again_at) = &mut self.lease {
-                    *again_at = now.after(LOOK_INTERVAL);
-                }
-            }
-            LeaseAnswer::Lost => self.lease = Lease::NotHeld,
         }
     }
 
@@ -532,7 +534,7 @@ impl Downing {
         };
     }
 
-    fn refused(&mut self, now: Time, policy: &dyn Policy, out: &mut Vec<Effect>) {
+    fn denied(&mut self, now: Time, policy: &dyn Policy, out: &mut Vec<Effect>) {
         let Some(asking) = self.asking.take() else {
             return;
         };
@@ -540,7 +542,7 @@ impl Downing {
             return;
         };
         let decision = explanation.decision;
-        out.push(Effect::LeaseRefused { decision });
+        out.push(Effect::LeaseDenied { decision });
         self.act(now, explanation, out);
     }
 

@@ -274,10 +274,18 @@ fn keep_majority(picture: &Picture, role: Role<'_>) -> Verdict {
                 possibly_exiting: false,
             },
         );
-        match here.lowest() {
-            Some(lowest) => majority(here.here.len(), there.there.len(), lowest, picture),
-            None => all(nobody(role)),
+        let Some(mut lowest) = here.lowest() else {
+            return all(nobody(role));
+        };
+        if !picture.is_led_from_here() {
+            // Pekko leaves this out. Whoever let them in has them among the lowest addresses: with a role, on both sides a tie could
+            // then seem won. A leader on this side knows whom it has let in.
+            let joining = there.there.iter().filter(|voter| voter.is_joining());
+            lowest = joining
+                .copied()
+                .fold(lowest, |a, b| if b.node < a.node { b } else { a });
         }
+        majority(here.here.len(), there.there.len(), lowest, picture)
     })
 }
 
