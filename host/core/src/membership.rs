@@ -7,12 +7,15 @@
 
 pub mod address;
 pub mod downing;
+pub mod event;
 pub mod gossip;
 pub mod member;
 pub mod order;
 pub mod protocol;
 pub mod reachability;
 pub mod settings;
+pub mod state;
+pub mod subscription;
 pub mod targets;
 pub mod view;
 
@@ -20,10 +23,10 @@ pub mod detector;
 pub mod heartbeat;
 pub mod ring;
 
+pub mod compatibility;
 pub mod cross_dc;
 pub mod vector_clock;
 pub mod version;
-pub mod compatibility;
 
 pub mod broadcast;
 pub mod consensus;

@@ -104,7 +104,7 @@ impl Gossip {
     }
 
     /// The version.
-    pub fn version(&self) -> &VectorClock {
+    pub fn version(&self) -> &Arc<VectorClock> {
         &self.version
     }
 

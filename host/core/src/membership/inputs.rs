@@ -6,16 +6,14 @@ use alloc::vec::Vec;
 
 use super::address::{Address, UniqueAddress};
 use super::message::Envelope;
+use super::event::Interest;
+pub use super::subscription::CallbackId;
 use super::subscription::{Mode, SubscriberId};
 use crate::id::Time;
 
 /// One command, and the reply to it. The driver draws it; the core only repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(pub u64);
-
-/// A callback that was asked for. The driver draws it; the core only repeats it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallbackId(pub u64);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +144,8 @@ pub enum Command {
         subscriber: SubscriberId,
         /// With a snapshot first, or events that lead to the present.
         mode: Mode,
+        /// Of what.
+        interest: Interest,
     },
     /// Hear of no more changes.
     Unsubscribe {

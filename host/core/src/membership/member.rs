@@ -127,6 +127,8 @@ impl fmt::Display for Status {
 pub enum Decider {
     /// A person, or a program in a person's stead.
     Operator,
+    /// The other members, while it could not hear them: one of them told it so.
+    Others,
     /// A newer incarnation that asked to join at the same address.
     NewIncarnation,
     /// The downing policy: the rule that decided, such as `keep-majority`.

@@ -193,6 +193,11 @@ impl Reachability {
         })
     }
 
+    /// Whether two tables have the same rows.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other) || self.rows().eq(other.rows())
+    }
+
     /// Only the rows of some observers; versions stay.
     #[must_use]
     pub fn of_observers(&self, counts: impl Fn(&UniqueAddress) -> bool) -> Self {
@@ -243,6 +248,19 @@ impl Reachability {
             observers.insert(observer.clone(), said);
         }
         Self { observers }
+    }
+}
+
+impl FromIterator<Record> for Reachability {
+    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
+        let mut table = Self::default();
+        for record in records {
+            let said = table.observers.entry(record.observer).or_default();
+            said.version = said.version.max(record.version);
+            said.rows
+                .insert(record.subject, (record.reach, record.version));
+        }
+        table
     }
 }
 

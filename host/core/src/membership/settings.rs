@@ -96,7 +96,7 @@ pub struct Settings {
     pub quarantine: QuarantineSettings,
     /// The values that members share.
     pub shared_state: SharedStateSettings,
-    /// Changes that may wait for a subscriber; one who falls further behind is told so and gets a snapshot.
+    /// Changes that may wait for a subscriber; one who falls further behind is told so, and later gets in one go what is different by then.
     pub subscriber_events: u32,
 }
 

@@ -137,6 +137,23 @@ impl<'a> View<'a> {
         !said.any(|(observer, ..)| counts(observer))
     }
 
+    /// The members that [`Self::is_reachable`] holds of, in the order of their addresses.
+    pub fn reachable_members(&self) -> impl Iterator<Item = &'a Member> {
+        let counts = |observer: &UniqueAddress| {
+            let observer = self.gossip.member(observer);
+            observer.is_some_and(|observer| observer.status != Status::Down)
+        };
+        let anywhere = self.gossip.reachability().judged(counts);
+        let members = self.gossip.members().iter();
+        members.filter(move |member| {
+            if member.dc().as_ref() == self.dc {
+                !self.unreachable_for_living.contains_key(&member.node)
+            } else {
+                !anywhere.contains_key(&member.node)
+            }
+        })
+    }
+
     /// The other data centres of which some member is unreachable for a member of this one.
     pub fn unreachable_dcs(&self) -> BTreeSet<Arc<str>> {
         let member = |node: &UniqueAddress| self.gossip.member(node);
@@ -155,6 +172,14 @@ impl<'a> View<'a> {
     /// Unlike in Pekko the words of those that are down do not count, so that a node declared dead cannot move the lead any more.
     pub fn leader(&self) -> Option<&'a UniqueAddress> {
         self.leader_of(self.members())
+    }
+
+    /// Who would lead if some were not there.
+    pub fn leader_without(&self, gone: &[&UniqueAddress]) -> Option<&'a UniqueAddress> {
+        self.leader_of(
+            self.members()
+                .filter(|member| !gone.contains(&&member.node)),
+        )
     }
 
     /// Who leads the members of a role.

@@ -36,7 +36,7 @@ fn profile(dc: &str) -> Arc<Profile> {
     Arc::new(Profile {
         roles: [].into(),
         dc: dc.into(),
-        app_version: AppVersion("1.0.0".into()),
+        app_version: AppVersion::default(),
         protocol: ProtocolRange::SUPPORTED,
         kinds: [].into(),
         capacity: 1,
@@ -129,6 +129,7 @@ impl Rig {
             node: node(name),
             status,
             up_number: (!joining).then_some(1),
+            downed_by: None,
             profile: profile("default"),
         };
         self.members.insert(name, member.clone());
@@ -343,6 +344,7 @@ fn members_of_other_data_centres_are_none_of_its_business() {
         node: node("z"),
         status: Status::Up,
         up_number: Some(1),
+        downed_by: None,
         profile: profile("far"),
     };
     rig.members.insert("z", far.clone());

@@ -74,14 +74,20 @@ impl Seen {
     }
 }
 
+impl FromIterator<usize> for Seen {
+    fn from_iter<I: IntoIterator<Item = usize>>(places: I) -> Self {
+        let mut seen = Self::default();
+        places.into_iter().for_each(|at| seen.insert(at));
+        seen
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn of(places: &[usize]) -> Seen {
-        let mut seen = Seen::default();
-        places.iter().for_each(|at| seen.insert(*at));
-        seen
+        places.iter().copied().collect()
     }
 
     #[test]

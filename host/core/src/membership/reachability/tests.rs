@@ -130,12 +130,14 @@ fn s4_11_the_worst_opinion_wins() {
         ("A", "D", Unreachable, 3),
         ("D", "B", Terminated, 4),
     ];
-    let mut table = Reachability::default();
-    for (observer, subject, reach, version) in rows {
-        let said = table.observers.entry(node(observer)).or_default();
-        said.version = said.version.max(version);
-        said.rows.insert(node(subject), (reach, version));
-    }
+    let records = rows.map(|(observer, subject, reach, version)| Record {
+        observer: node(observer),
+        subject: node(subject),
+        reach,
+        version,
+    });
+    let table: Reachability = records.into_iter().collect();
+    assert_eq!(table.records().count(), 4);
     assert_eq!(table.aggregate(&node("A")), Reachable);
     assert_eq!(table.aggregate(&node("B")), Terminated);
     assert_eq!(table.aggregate(&node("D")), Unreachable);
