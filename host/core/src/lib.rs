@@ -18,5 +18,6 @@ pub mod kind;
 pub mod limits;
 pub mod membership;
 pub mod overlap;
+pub mod placement;
 pub mod turn;
 pub mod waits;
