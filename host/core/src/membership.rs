@@ -31,3 +31,6 @@ pub mod version;
 pub mod broadcast;
 pub mod consensus;
 pub mod shared;
+
+#[cfg(test)]
+mod fixture;

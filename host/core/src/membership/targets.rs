@@ -160,3 +160,6 @@ fn local_candidates<'a>(view: &View<'a>) -> impl Iterator<Item = &'a UniqueAddre
     let nodes = view.members().map(|member| &member.node);
     nodes.filter(|node| can_gossip(view, node))
 }
+
+#[cfg(test)]
+mod tests;

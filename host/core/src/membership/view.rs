@@ -377,3 +377,6 @@ impl<'a> View<'a> {
         targets
     }
 }
+
+#[cfg(test)]
+mod tests;
