@@ -157,7 +157,10 @@ pub struct Epoch(pub u64);
 pub struct CallId(pub u128);
 
 /// Time as the core knows it: nanoseconds since some fixed moment of the driver's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Time(pub u64);
 
 impl Time {

@@ -6,31 +6,49 @@
 //! Read in this order.
 
 pub mod address;
-pub mod downing;
-pub mod event;
-pub mod gossip;
 pub mod member;
-pub mod order;
-pub mod protocol;
+pub mod version;
+
+pub mod gossip;
 pub mod reachability;
-pub mod settings;
-pub mod state;
-pub mod subscription;
+pub mod vector_clock;
+
+pub mod order;
 pub mod targets;
 pub mod view;
 
+pub mod event;
+pub mod state;
+pub mod subscription;
+
 pub mod detector;
 pub mod heartbeat;
+
+pub mod cross_dc;
 pub mod ring;
 
 pub mod compatibility;
-pub mod cross_dc;
-pub mod vector_clock;
-pub mod version;
+pub mod protocol;
+pub mod settings;
+
+pub mod downing;
 
 pub mod broadcast;
 pub mod consensus;
 pub mod shared;
 
+pub mod effects;
+pub mod inputs;
+pub mod message;
+
+mod bootstrap;
+mod quarantine;
+
+pub mod machine;
+
 #[cfg(test)]
 mod fixture;
+
+pub use self::effects::Effect;
+pub use self::inputs::{Command, Event};
+pub use self::machine::Membership;

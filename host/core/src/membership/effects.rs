@@ -1,14 +1,15 @@
 //! What a node's membership wants done.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::address::{Address, UniqueAddress};
+use super::downing::Explanation;
 use super::inputs::{Answer, CallbackId, CommandError, CommandId};
 use super::member::Status;
 use super::message::{ClusterId, Envelope, NackReason, RefuseReason};
-use super::subscription::{Notice, SubscriberId};
 use crate::id::Time;
 
 /// What the driver is to do, in this order.
@@ -20,13 +21,6 @@ pub enum Effect {
         to: Address,
         /// What.
         envelope: Envelope,
-    },
-    /// Hand a change to a subscriber.
-    Publish {
-        /// Who.
-        subscriber: SubscriberId,
-        /// What.
-        notice: Notice,
     },
     /// Answer a command.
     Reply {
@@ -40,6 +34,8 @@ pub enum Effect {
         /// Which.
         callback: CallbackId,
     },
+    /// Keep for audit why members are declared dead. Comes before they are.
+    Explain(Box<Explanation>),
     /// Do something with the lease.
     Lease(LeaseRequest),
     /// Keep the id beside the node's data, before any effect that follows.
@@ -231,12 +227,47 @@ pub enum Marker {
         message: &'static str,
         /// Why.
         reason: Rejected,
+        /// How many were rejected for that reason so far. Only the first, second, fourth, … is written.
+        count: u64,
     },
     /// A cluster was formed by this node.
     ClusterFormed {
         /// Its id.
         cluster: ClusterId,
     },
+    /// The downing policy declares a member dead.
+    DowningNode {
+        /// Who.
+        node: UniqueAddress,
+        /// By which decision.
+        decision: &'static str,
+    },
+    /// Reachability does not come to rest: the downing policy gives all up.
+    DowningInstability {
+        /// Changes so far.
+        changes: u32,
+        /// For how long.
+        lasting: core::time::Duration,
+    },
+    /// There are more members than the downing policy can tell the sides of.
+    TooManyMembers {
+        /// How many count.
+        members: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The lease was got, and this follows.
+    LeaseAcquired {
+        /// The decision.
+        decision: &'static str,
+    },
+    /// The lease was refused, and this follows.
+    LeaseDenied {
+        /// The decision.
+        decision: &'static str,
+    },
+    /// The lease was given back.
+    LeaseReleased,
     /// An incarnation was shut out.
     Quarantined {
         /// Which.
@@ -261,6 +292,12 @@ impl Marker {
             Self::IllegalTransition { .. } => "illegal-transition",
             Self::Rejected { .. } => "rejected",
             Self::ClusterFormed { .. } => "cluster-formed",
+            Self::DowningNode { .. } => "downing-node",
+            Self::DowningInstability { .. } => "downing-instability",
+            Self::TooManyMembers { .. } => "too-many-members",
+            Self::LeaseAcquired { .. } => "lease-acquired",
+            Self::LeaseDenied { .. } => "lease-denied",
+            Self::LeaseReleased => "lease-released",
             Self::Quarantined { .. } => "quarantined",
         }
     }

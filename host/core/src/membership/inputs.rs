@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::address::{Address, UniqueAddress};
+pub use super::downing::LeaseAnswer;
 use super::message::Envelope;
 use super::event::Interest;
 pub use super::subscription::CallbackId;
@@ -61,19 +62,6 @@ pub enum Event {
     ExitingDone,
     /// What came of a [`LeaseRequest`](super::LeaseRequest).
     Lease(LeaseAnswer),
-}
-
-/// What came of a wish for the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaseAnswer {
-    /// This node holds it.
-    Acquired,
-    /// Another one holds it.
-    Denied,
-    /// It could not be asked for, or was lost.
-    Failed,
-    /// It was given back.
-    Released,
 }
 
 /// A member, named as precisely as the asker can.

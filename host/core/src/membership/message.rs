@@ -59,7 +59,7 @@ pub enum Message {
     /// "No", and whether asking again may help.
     JoinRefused(RefuseReason),
     /// "You are in; this is the picture."
-    Welcome(Arc<Gossip>),
+    Welcome(Gossip),
     /// "This is how far my picture is", where the picture itself is most likely known.
     Status(GossipStatus),
     /// The picture.
@@ -72,6 +72,8 @@ pub enum Message {
     CrossHeartbeat(Beat),
     /// The same across data centres.
     CrossHeartbeatReply(Beat),
+    /// "You were removed": the answer to an incarnation that does not know it.
+    Gone,
     /// "I have seen that I am exiting and have shut down; do not wait for me."
     ExitingConfirmed,
     /// How far the sender's copies of shared state are, so that the receiver can send what is missing.
@@ -116,8 +118,10 @@ pub enum ConfigCheck {
 /// Why a contact point does not take part in a join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NackReason {
-    /// It belongs to no cluster itself.
+    /// It belongs to no cluster itself. Only this answer is a reason to form one.
     NotInACluster,
+    /// It is about to join a cluster, or to leave it.
+    NotAccepting,
     /// It is a member of a cluster with another name.
     OtherName(String),
     /// The asker once belonged to another cluster.
@@ -146,7 +150,7 @@ pub enum RefuseReason {
     NoCommonProtocol(ProtocolRange),
     /// This incarnation was removed or shut out; a restarted one may join. For good.
     Gone,
-    /// The whole cluster is shutting down. For good.
+    /// The whole cluster is shutting down; once it is gone, a new one may be formed.
     ShuttingDown,
     /// What the joiner says of itself breaks a limit. For good.
     BadProfile(String),
@@ -174,7 +178,7 @@ pub struct GossipStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GossipMessage {
     /// The picture.
-    pub gossip: Arc<Gossip>,
+    pub gossip: Gossip,
     /// How long it may be under way, or wait to be handled, before it is worth nothing.
     pub time_to_live: Duration,
 }
@@ -192,12 +196,13 @@ impl RefuseReason {
     /// Whether the same incarnation may ask again.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::NotAccepting | Self::OldIncarnation | Self::Full { .. } => true,
+            Self::NotAccepting | Self::OldIncarnation | Self::ShuttingDown | Self::Full { .. } => {
+                true
+            }
             Self::OtherName(_)
             | Self::OtherCluster(_)
             | Self::NoCommonProtocol(_)
             | Self::Gone
-            | Self::ShuttingDown
             | Self::BadProfile(_) => false,
         }
     }
@@ -218,6 +223,30 @@ impl Message {
             | Self::HeartbeatReply(_)
             | Self::CrossHeartbeat(_)
             | Self::CrossHeartbeatReply(_)
+            | Self::Gone
+            | Self::ExitingConfirmed
+            | Self::SharedStateDigest(_)
+            | Self::SharedState(_)
+            | Self::Broadcast(_) => false,
+        }
+    }
+
+    /// Whether two nodes may say it to each other before they know that they fit: it is written alike in every version.
+    pub fn is_of_handshake(&self) -> bool {
+        match self {
+            Self::InitJoin(_)
+            | Self::InitJoinAck(_)
+            | Self::InitJoinNack(_)
+            | Self::Join(_)
+            | Self::JoinRefused(_) => true,
+            Self::Welcome(_)
+            | Self::Status(_)
+            | Self::Gossip(_)
+            | Self::Heartbeat(_)
+            | Self::HeartbeatReply(_)
+            | Self::CrossHeartbeat(_)
+            | Self::CrossHeartbeatReply(_)
+            | Self::Gone
             | Self::ExitingConfirmed
             | Self::SharedStateDigest(_)
             | Self::SharedState(_)
@@ -240,6 +269,7 @@ impl Message {
             Self::HeartbeatReply(_) => "heartbeat-reply",
             Self::CrossHeartbeat(_) => "cross-heartbeat",
             Self::CrossHeartbeatReply(_) => "cross-heartbeat-reply",
+            Self::Gone => "gone",
             Self::ExitingConfirmed => "exiting-confirmed",
             Self::SharedStateDigest(_) => "shared-state-digest",
             Self::SharedState(_) => "shared-state",
@@ -259,6 +289,7 @@ impl fmt::Display for NackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInACluster => f.write_str("it belongs to no cluster itself"),
+            Self::NotAccepting => f.write_str("it is itself about to join, or to go"),
             Self::OtherName(name) => write!(f, "its cluster is named '{name}'"),
             Self::OtherCluster(id) => {
                 write!(f, "its cluster is {id}, not the one this node belongs to")

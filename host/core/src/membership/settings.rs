@@ -14,7 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use self::span::{Optional, Period};
 
 mod check;
-pub(crate) mod span;
+mod span;
+mod uses;
+
+#[cfg(test)]
+mod tests;
 
 /// What holds for `stable-after` where nothing is written.
 const STABLE_AFTER: Duration = Duration::from_secs(20);
@@ -431,14 +435,15 @@ impl Settings {
         written.map_or(STABLE_AFTER, |period| period.0)
     }
 
-    /// How long reachability may keep changing before every node downs all; `None` for ever.
-    pub fn unstable_after(&self) -> Option<Duration> {
-        let beyond = match self.downing.down_all_when_unstable {
-            DownAllWhenUnstable::On => (self.stable_after() * 3 / 4).max(Duration::from_secs(4)),
-            DownAllWhenUnstable::Off => return None,
-            DownAllWhenUnstable::After(beyond) => beyond,
-        };
-        Some(self.stable_after().saturating_add(beyond))
+    /// How much longer than `stable-after` reachability may keep changing before every node downs all; `None` for ever.
+    pub fn down_all_when_unstable(&self) -> Option<Duration> {
+        match self.downing.down_all_when_unstable {
+            DownAllWhenUnstable::On => {
+                Some((self.stable_after() * 3 / 4).max(Duration::from_secs(4)))
+            }
+            DownAllWhenUnstable::Off => None,
+            DownAllWhenUnstable::After(beyond) => Some(beyond),
+        }
     }
 }
 

@@ -10,10 +10,8 @@ use crate::membership::member::Profile;
 
 /// The longest period that any setting may have: beyond it, sums of periods could overflow the clock.
 const PERIOD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-/// The most bytes of a name: of the cluster, a role, a data centre, a label.
+/// The most bytes of a name.
 const NAME_BYTES_MAX: usize = 64;
-/// The most roles, labels or kinds of one member: its profile goes to everyone.
-const PROFILE_ENTRIES_MAX: usize = 256;
 
 /// Gathers what is wrong.
 struct Problems(Vec<Problem>);
@@ -24,6 +22,14 @@ impl Problems {
             setting: setting.into(),
             reason: reason.into(),
         });
+    }
+
+    fn into_result(self) -> Result<(), SettingsError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(SettingsError { problems: self.0 })
+        }
     }
 
     fn period(&mut self, setting: &str, period: Duration) {
@@ -74,14 +80,10 @@ impl Settings {
         self.check_detectors(&mut problems);
         self.check_downing(&mut problems);
         self.check_rest(&mut problems);
-        check_profile(profile, &mut problems);
-        if problems.0.is_empty() {
-            Ok(())
-        } else {
-            Err(SettingsError {
-                problems: problems.0,
-            })
+        if let Err(problem) = profile.check() {
+            problems.add("profile", format!("{problem}"));
         }
+        problems.into_result()
     }
 
     fn check_members(&self, problems: &mut Problems) {
@@ -256,7 +258,6 @@ impl Settings {
             }
         }
         if !downing.role.is_empty() {
-            problems.name("downing.role", &downing.role);
             if matches!(downing.strategy, StrategyName::DownAll | StrategyName::Off) {
                 problems.add(
                     "downing.role",
@@ -305,33 +306,5 @@ impl Settings {
             );
         }
         problems.at_least_one("subscriber-events", self.subscriber_events);
-    }
-}
-
-fn check_profile(profile: &Profile, problems: &mut Problems) {
-    problems.name("dc", &profile.dc);
-    for role in &profile.roles {
-        problems.name("roles", role);
-        if role.starts_with("dc-") {
-            problems.add(
-                "roles",
-                format!("'{role}' begins with dc-, which stands for a data centre; set dc"),
-            );
-        }
-    }
-    for name in profile.labels.keys() {
-        problems.name("labels", name);
-    }
-    for (setting, count) in [
-        ("roles", profile.roles.len()),
-        ("labels", profile.labels.len()),
-        ("kinds", profile.kinds.len()),
-    ] {
-        if PROFILE_ENTRIES_MAX < count {
-            problems.add(
-                setting,
-                format!("at most {PROFILE_ENTRIES_MAX} are allowed, not {count}"),
-            );
-        }
     }
 }

@@ -20,7 +20,7 @@ const UNITS: [(&str, u64); 7] = [
 ];
 
 /// Parses a period: whole numbers, each with its unit. The error says how one is written.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
             "'{text}' is no period; write a number with its unit, such as \"20s\", \"500ms\" or \"1h 30m\""
@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// A period as [`parse`] reads it.
-pub(crate) struct Shown(pub(crate) Duration);
+pub(super) struct Shown(pub(super) Duration);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,12 +139,12 @@ impl<'de> Deserialize<'de> for Period {
 }
 
 /// For `#[serde(with)]` on a `Duration`.
-pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Shown(*value))
 }
 
 /// For `#[serde(with)]` on a `Duration`.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Duration, D::Error> {
     let visitor = PeriodVisitor { may_be_off: false };

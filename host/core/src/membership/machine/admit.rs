@@ -1,0 +1,177 @@
+//! The way into a cluster, as a member guards it.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Membership, Phase};
+use crate::membership::address::Address;
+use crate::membership::effects::Effect;
+use crate::membership::gossip::ChangeError;
+use crate::membership::member::{Decider, Member, Status};
+use crate::membership::message::{
+    ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason, RefuseReason,
+};
+use crate::membership::protocol::ProtocolRange;
+use crate::membership::reachability::Reach;
+
+impl Membership {
+    pub(super) fn on_init_join(
+        &mut self,
+        envelope: &Envelope,
+        question: &InitJoin,
+        out: &mut Vec<Effect>,
+    ) {
+        let answer = match self.would_take_part(envelope, question) {
+            Ok(()) => Message::InitJoinAck(InitJoinAck {
+                check: self.config_check(question),
+                protocol: self.profile.protocol,
+            }),
+            Err(reason) => Message::InitJoinNack(reason),
+        };
+        self.reply_to(envelope, answer, out);
+    }
+
+    fn config_check(&self, question: &InitJoin) -> ConfigCheck {
+        if !self.config.is_enforced() {
+            return ConfigCheck::Unchecked;
+        }
+        let problems = self.config.problems(&question.config);
+        if problems.is_empty() {
+            ConfigCheck::Compatible(self.config.shown())
+        } else {
+            ConfigCheck::Incompatible(problems)
+        }
+    }
+
+    fn would_take_part(&self, envelope: &Envelope, question: &InitJoin) -> Result<(), NackReason> {
+        match self.phase {
+            Phase::Idle | Phase::Searching => return Err(NackReason::NotInACluster),
+            // Whoever forms a cluster now would form a second one.
+            Phase::Asking { .. } => return Err(NackReason::NotAccepting),
+            Phase::Member | Phase::Ended => {}
+        }
+        if question.name != self.settings.name {
+            return Err(NackReason::OtherName(self.settings.name.clone()));
+        }
+        if let (Some(ours), Some(_)) = (self.cluster, self.foreign(envelope.cluster)) {
+            return Err(NackReason::OtherCluster(ours));
+        }
+        if let Some(spoken) = self.unspoken(question.protocol) {
+            return Err(NackReason::NoCommonProtocol(spoken));
+        }
+        if self.is_going() {
+            return Err(NackReason::NotAccepting);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_join(&mut self, envelope: &Envelope, join: &Join, out: &mut Vec<Effect>) {
+        if self.phase != Phase::Member {
+            // Nobody to let anyone in; the other asks again.
+            return;
+        }
+        if self.gossip.has(&envelope.from) {
+            // The welcome got lost.
+            self.welcome(envelope, out);
+            return;
+        }
+        if let Err(reason) = self.may_let_in(envelope, join) {
+            self.refuse(envelope, reason, out);
+            return;
+        }
+        if self.replace(&envelope.from.address, out) {
+            self.refuse(envelope, RefuseReason::OldIncarnation, out);
+            return;
+        }
+        let member = Member::joining(envelope.from.clone(), Arc::clone(&join.profile));
+        match self.update(|change| change.join(member)) {
+            Ok(()) => {
+                self.welcome(envelope, out);
+                self.gossip_round(out);
+            }
+            Err(ChangeError::Full { limit }) => {
+                let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+                self.refuse(envelope, RefuseReason::Full { limit }, out);
+            }
+            Err(
+                ChangeError::AlreadyAMember { .. }
+                | ChangeError::NotAMember { .. }
+                | ChangeError::AddressTaken { .. }
+                | ChangeError::Gone { .. }
+                | ChangeError::IllegalTransition { .. },
+            ) => debug_assert!(false, "the picture was looked at before"),
+        }
+    }
+
+    fn may_let_in(&self, envelope: &Envelope, join: &Join) -> Result<(), RefuseReason> {
+        let from = &envelope.from;
+        if join.name != self.settings.name {
+            return Err(RefuseReason::OtherName(self.settings.name.clone()));
+        }
+        if let (Some(ours), Some(_)) = (self.cluster, self.foreign(envelope.cluster)) {
+            return Err(RefuseReason::OtherCluster(ours));
+        }
+        if let Some(spoken) = self.unspoken(join.profile.protocol) {
+            return Err(RefuseReason::NoCommonProtocol(spoken));
+        }
+        if self.gossip.tombstones().contains(from) || self.quarantine.holds(from) {
+            return Err(RefuseReason::Gone);
+        }
+        if self.is_going() {
+            return Err(RefuseReason::NotAccepting);
+        }
+        if self.preparing {
+            return Err(RefuseReason::ShuttingDown);
+        }
+        if let Err(problem) = join.profile.check() {
+            return Err(RefuseReason::BadProfile(problem.to_string()));
+        }
+        Ok(())
+    }
+
+    /// A new incarnation is at the door: those before it are certainly gone, and it is let in once they are removed. Says whether there are any.
+    fn replace(&mut self, address: &Address, out: &mut Vec<Effect>) -> bool {
+        let before: Vec<Member> = self.gossip.at(address).cloned().collect();
+        for member in before.iter().filter(|member| member.status != Status::Down) {
+            self.update(|change| change.observe(&member.node, Reach::Terminated));
+            self.down(&member.node, Decider::NewIncarnation, out);
+        }
+        !before.is_empty()
+    }
+
+    fn refuse(&self, envelope: &Envelope, reason: RefuseReason, out: &mut Vec<Effect>) {
+        self.reply_to(envelope, Message::JoinRefused(reason), out);
+    }
+
+    fn welcome(&mut self, envelope: &Envelope, out: &mut Vec<Effect>) {
+        let picture = Message::Welcome(self.gossip.clone());
+        self.reply_to(envelope, picture, out);
+    }
+
+    /// Nothing that is down or exiting lets anyone in: it could not tell anybody any more.
+    fn is_going(&self) -> bool {
+        match self.own_status() {
+            Some(Status::Down | Status::Exiting | Status::Removed) | None => true,
+            Some(
+                Status::Joining
+                | Status::WeaklyUp
+                | Status::Up
+                | Status::PreparingForShutdown
+                | Status::ReadyForShutdown
+                | Status::Leaving,
+            ) => false,
+        }
+    }
+
+    /// What somebody here speaks, if it is nothing of what the joiner speaks: every two members must understand each other.
+    fn unspoken(&self, theirs: ProtocolRange) -> Option<ProtocolRange> {
+        let members = self
+            .gossip
+            .members()
+            .iter()
+            .map(|member| member.profile.protocol);
+        let mut members = members.chain([self.profile.protocol]);
+        members.find(|ours| ours.common(theirs).is_none())
+    }
+}

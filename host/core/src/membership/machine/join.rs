@@ -1,0 +1,309 @@
+//! The way into a cluster, as the one who wants in goes it.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Membership, Phase};
+use crate::id::Time;
+use crate::membership::address::Address;
+use crate::membership::bootstrap::{Bootstrap, Step};
+use crate::membership::effects::{Effect, JoinProblem, Marker, Rejected, TerminateReason};
+use crate::membership::gossip::Gossip;
+use crate::membership::inputs::CommandError;
+use crate::membership::member::Member;
+use crate::membership::message::{
+    ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason,
+    RefuseReason,
+};
+
+/// After a refusal that will not last, the next attempt comes so soon.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+impl Membership {
+    /// New contact points; they matter until the node has joined.
+    pub(super) fn contacts(&mut self, now: Time, points: Vec<Address>, out: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Idle | Phase::Searching | Phase::Asking { .. } => {}
+            Phase::Member | Phase::Ended => return,
+        }
+        match &mut self.bootstrap {
+            Some(bootstrap) => bootstrap.contacts(now, points),
+            None => {
+                let settings = (&self.settings.bootstrap, self.settings.seed_node_timeout);
+                let this = self.this.address.clone();
+                self.bootstrap = Some(Bootstrap::new(this, settings, self.cluster, points, now));
+                let limit = self.settings.shutdown_after_unsuccessful_join_seed_nodes;
+                self.join_until = limit.0.map(|limit| now.after(limit));
+            }
+        }
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Searching;
+        }
+        self.search(now, out);
+    }
+
+    /// Asks contact points, or forms a cluster, as is due.
+    pub(super) fn search(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.phase != Phase::Searching {
+            return;
+        }
+        let step = self.bootstrap.as_mut().and_then(|found| found.step(now));
+        match step {
+            Some(Step::Form) => self.form(now, out),
+            Some(Step::Ask(whom)) => {
+                let question = Message::InitJoin(InitJoin {
+                    name: self.settings.name.clone(),
+                    protocol: self.profile.protocol,
+                    config: self.config.shown(),
+                });
+                for address in whom {
+                    self.send_to(&address, None, question.clone(), out);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// An operator names the node to join through.
+    pub(super) fn join_by_hand(
+        &mut self,
+        now: Time,
+        address: &Address,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
+        match self.phase {
+            Phase::Idle | Phase::Searching => {}
+            Phase::Asking { .. } | Phase::Member => return Err(CommandError::AlreadyJoined),
+            Phase::Ended => return Err(CommandError::Stopped),
+        }
+        if *address == self.this.address {
+            self.form(now, out);
+        } else {
+            self.ask(now, address, None, out);
+        }
+        Ok(())
+    }
+
+    /// Gives up what has taken too long.
+    pub(super) fn join_timers(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if let Phase::Asking { whom, until } = &self.phase
+            && *until <= now
+        {
+            let whom = whom.clone();
+            self.try_again(now, now, &whom, out);
+        }
+        let joining = matches!(self.phase, Phase::Searching | Phase::Asking { .. });
+        if joining && self.join_until.is_some_and(|until| until <= now) {
+            out.push(Effect::Log(Marker::JoinFailed {
+                by: None,
+                reason: "no join succeeded in time".into(),
+            }));
+            self.end(TerminateReason::JoinTimedOut, out);
+        }
+    }
+
+    /// When [`Membership::join_timers`] or [`Membership::search`] has something to do.
+    pub(super) fn join_wake(&self) -> Option<Time> {
+        let step = match &self.phase {
+            Phase::Searching => self.bootstrap.as_ref().and_then(Bootstrap::next_wake),
+            Phase::Asking { until, .. } => Some(*until),
+            Phase::Idle | Phase::Member | Phase::Ended => return None,
+        };
+        step.into_iter().chain(self.join_until).min()
+    }
+
+    pub(super) fn on_nack(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        reason: &NackReason,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.phase != Phase::Searching {
+            return;
+        }
+        let from = envelope.address();
+        match reason {
+            NackReason::NotInACluster => {
+                if let Some(bootstrap) = &mut self.bootstrap {
+                    bootstrap.is_alone(now, from, envelope.cluster);
+                }
+                self.search(now, out);
+            }
+            NackReason::NotAccepting => {}
+            NackReason::OtherName(_) | NackReason::OtherCluster(_) => {
+                // An address may have been given to another cluster's node meanwhile; the other contact points may still be right.
+                self.log_join_failed(from, reason, out);
+            }
+            NackReason::NoCommonProtocol(_) => {
+                self.log_join_failed(from, reason, out);
+                let reason = JoinProblem::Nack(reason.clone());
+                self.may_not_join(from, reason, out);
+            }
+        }
+    }
+
+    pub(super) fn on_ack(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        ack: &InitJoinAck,
+        out: &mut Vec<Effect>,
+    ) {
+        let from = envelope.address();
+        let asked = self.bootstrap.as_ref();
+        if self.phase != Phase::Searching
+            || !asked.is_some_and(|asked| asked.contact_points().contains(from))
+        {
+            return;
+        }
+        if let Some(other) = self.foreign(envelope.cluster) {
+            self.log_join_failed(from, &NackReason::OtherCluster(other), out);
+            return;
+        }
+        if self.profile.protocol.common(ack.protocol).is_none() {
+            let reason = NackReason::NoCommonProtocol(ack.protocol);
+            self.log_join_failed(from, &reason, out);
+            self.may_not_join(from, JoinProblem::Nack(reason), out);
+            return;
+        }
+        let problems = match &ack.check {
+            ConfigCheck::Compatible(theirs) => self.config.problems(theirs),
+            ConfigCheck::Incompatible(problems) => problems.clone(),
+            ConfigCheck::Unchecked => Vec::new(),
+        };
+        let enforced = self.config.is_enforced();
+        if !problems.is_empty() && enforced {
+            let reason = problems.join("; ");
+            self.log_join_failed(from, &reason, out);
+            self.may_not_join(from, JoinProblem::Configuration(problems), out);
+            return;
+        }
+        if !problems.is_empty() {
+            out.push(Effect::Log(Marker::JoinIncompatible {
+                by: from.clone(),
+                problems,
+            }));
+        }
+        self.ask(now, from, Some(envelope.from.uid), out);
+    }
+
+    pub(super) fn on_refused(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        reason: &RefuseReason,
+        out: &mut Vec<Effect>,
+    ) {
+        let from = envelope.address();
+        if !matches!(&self.phase, Phase::Asking { whom, .. } if whom == from) {
+            return;
+        }
+        self.log_join_failed(from, reason, out);
+        let elsewhere = matches!(
+            reason,
+            RefuseReason::OtherName(_) | RefuseReason::OtherCluster(_)
+        );
+        if reason.may_retry() || elsewhere {
+            self.try_again(now, now.after(RETRY_SOON), from, out);
+        } else {
+            self.may_not_join(from, JoinProblem::Refused(reason.clone()), out);
+        }
+    }
+
+    pub(super) fn on_welcome(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        gossip: &Gossip,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        if !matches!(&self.phase, Phase::Asking { whom, .. } if whom == envelope.address()) {
+            return Err(Rejected::Unexpected);
+        }
+        let Some(cluster) = envelope.cluster else {
+            return Err(Rejected::WrongCluster);
+        };
+        if self.foreign(Some(cluster)).is_some() {
+            return Err(Rejected::WrongCluster);
+        }
+        if !gossip.has(&self.this) {
+            return Err(Rejected::WithoutSelf);
+        }
+        self.belong_to(cluster, out);
+        self.become_member(now);
+        self.gossip = gossip.clone();
+        self.gossip.see(&self.this);
+        self.changed = true;
+        self.send_picture(&envelope.from, out);
+        Ok(())
+    }
+
+    /// Forms a cluster: alone, and with every right of a leader, so that this node is the oldest.
+    fn form(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let drawn = ClusterId(self.rng.u128(1..));
+        let cluster = self.cluster.unwrap_or(drawn);
+        self.belong_to(cluster, out);
+        out.push(Effect::Log(Marker::ClusterFormed { cluster }));
+        self.become_member(now);
+        let this = Member::joining(self.this.clone(), Arc::clone(&self.profile));
+        let joined = self.update(|change| change.join(this));
+        debug_assert_eq!(joined, Ok(()), "an empty picture takes its first member");
+        self.leader_actions(now, out);
+    }
+
+    fn belong_to(&mut self, cluster: ClusterId, out: &mut Vec<Effect>) {
+        if self.cluster != Some(cluster) {
+            self.cluster = Some(cluster);
+            out.push(Effect::PersistCluster(cluster));
+        }
+    }
+
+    fn ask(&mut self, now: Time, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
+        self.phase = Phase::Asking {
+            whom: whom.clone(),
+            until: now.after(self.settings.retry_unsuccessful_join_after),
+        };
+        let wish = Message::Join(Join {
+            name: self.settings.name.clone(),
+            profile: Arc::clone(&self.profile),
+        });
+        self.send_to(whom, uid, wish, out);
+    }
+
+    /// Goes back to the search, or asks the same node again if an operator named it.
+    fn try_again(&mut self, now: Time, when: Time, whom: &Address, out: &mut Vec<Effect>) {
+        if let Some(bootstrap) = &mut self.bootstrap {
+            bootstrap.restart(now, when);
+            self.phase = Phase::Searching;
+            self.search(now, out);
+        } else if when <= now {
+            self.ask(now, whom, None, out);
+        } else {
+            self.phase = Phase::Asking {
+                whom: whom.clone(),
+                until: when,
+            };
+        }
+    }
+
+    /// It was said for good: the process had better stop than wait for nothing.
+    fn may_not_join(&mut self, by: &Address, reason: JoinProblem, out: &mut Vec<Effect>) {
+        let by = by.clone();
+        self.end(TerminateReason::JoinRefused { by, reason }, out);
+    }
+
+    fn log_join_failed(&mut self, by: &Address, reason: &dyn ToString, out: &mut Vec<Effect>) {
+        out.push(Effect::Log(Marker::JoinFailed {
+            by: Some(by.clone()),
+            reason: reason.to_string(),
+        }));
+    }
+
+    /// The cluster of a message, if it is not the one that this node belongs to.
+    pub(super) fn foreign(&self, cluster: Option<ClusterId>) -> Option<ClusterId> {
+        cluster.filter(|theirs| self.cluster.is_some_and(|ours| ours != *theirs))
+    }
+}

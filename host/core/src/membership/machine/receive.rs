@@ -1,0 +1,157 @@
+//! What is looked at of what arrives.
+
+use alloc::vec::Vec;
+
+use super::{Membership, Phase};
+use crate::id::Time;
+use crate::membership::address::Address;
+use crate::membership::effects::{Effect, Marker, Rejected};
+use crate::membership::message::{Envelope, Message};
+
+impl Membership {
+    pub(super) fn receive(
+        &mut self,
+        now: Time,
+        (from, arrived): (&Address, Time),
+        envelope: &Envelope,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        let looked_at = self
+            .is_for_us(from, envelope)
+            .and_then(|()| self.dispatch(now, arrived, envelope, out));
+        if let Err(reason) = looked_at {
+            self.reject(envelope, from, reason, out);
+        }
+    }
+
+    /// The checks that every message must pass before its content matters.
+    fn is_for_us(&self, from: &Address, envelope: &Envelope) -> Result<(), Rejected> {
+        let message = &envelope.message;
+        if envelope.from.address != *from || *from == self.this.address {
+            return Err(Rejected::WrongAddress);
+        }
+        match envelope.to {
+            Some(uid) if uid == self.this.uid => {}
+            None if message.is_of_joining() => {}
+            Some(_) | None => return Err(Rejected::WrongUid),
+        }
+        // The words of joining are how two nodes find out that they speak no common version, or belong to two clusters.
+        if message.is_of_handshake() {
+            return Ok(());
+        }
+        if !self.profile.protocol.speaks(envelope.version) {
+            return Err(Rejected::ProtocolVersion);
+        }
+        if envelope.cluster.is_none() || self.foreign(envelope.cluster).is_some() {
+            return Err(Rejected::WrongCluster);
+        }
+        Ok(())
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Time,
+        arrived: Time,
+        envelope: &Envelope,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        match &envelope.message {
+            Message::InitJoin(question) => self.on_init_join(envelope, question, out),
+            Message::InitJoinAck(ack) => self.on_ack(now, envelope, ack, out),
+            Message::InitJoinNack(reason) => self.on_nack(now, envelope, reason, out),
+            Message::Join(join) => self.on_join(envelope, join, out),
+            Message::JoinRefused(reason) => self.on_refused(now, envelope, reason, out),
+            Message::Welcome(gossip) => self.on_welcome(now, envelope, gossip, out)?,
+            Message::Status(_)
+            | Message::Gossip(_)
+            | Message::Heartbeat(_)
+            | Message::HeartbeatReply(_)
+            | Message::CrossHeartbeat(_)
+            | Message::CrossHeartbeatReply(_)
+            | Message::Gone
+            | Message::ExitingConfirmed
+            | Message::SharedStateDigest(_)
+            | Message::SharedState(_)
+            | Message::Broadcast(_) => {
+                if self.phase != Phase::Member {
+                    return Err(Rejected::Unexpected);
+                }
+                if self.gossip.tombstones().contains(&envelope.from) {
+                    // It may have been cut off while it was removed, and never hear of it otherwise.
+                    if !matches!(envelope.message, Message::Gone) {
+                        self.reply_to(envelope, Message::Gone, out);
+                    }
+                    return Err(Rejected::GoneSender);
+                }
+                if self.quarantine.holds(&envelope.from) {
+                    return Err(Rejected::GoneSender);
+                }
+                self.dispatch_among_members(now, arrived, envelope, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch_among_members(
+        &mut self,
+        now: Time,
+        arrived: Time,
+        envelope: &Envelope,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        // Whoever asks is answered: it may be a member of whom this node has not heard yet.
+        match &envelope.message {
+            Message::Heartbeat(beat) => {
+                self.reply_to(envelope, Message::HeartbeatReply(*beat), out);
+                return Ok(());
+            }
+            Message::CrossHeartbeat(beat) => {
+                self.reply_to(envelope, Message::CrossHeartbeatReply(*beat), out);
+                return Ok(());
+            }
+            _ => {}
+        }
+        if !self.gossip.has(&envelope.from) {
+            return Err(Rejected::UnknownSender);
+        }
+        match &envelope.message {
+            Message::Status(status) => self.on_status(&envelope.from, status, out)?,
+            Message::Gossip(gossip) => {
+                self.on_gossip(now.since(arrived), &envelope.from, gossip, out)?;
+            }
+            Message::HeartbeatReply(beat) => {
+                self.on_heartbeat_reply(now, &envelope.from, *beat);
+            }
+            Message::CrossHeartbeatReply(beat) => {
+                self.on_cross_heartbeat_reply(now, &envelope.from, *beat);
+            }
+            Message::Gone => self.on_gone(now, &envelope.from, out),
+            Message::ExitingConfirmed => self.on_exiting_confirmed(&envelope.from),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Counts what was not looked at. The log hears of the first of a kind, the second, the fourth, …: a flood cannot fill it.
+    pub(super) fn reject(
+        &mut self,
+        envelope: &Envelope,
+        from: &Address,
+        reason: Rejected,
+        out: &mut Vec<Effect>,
+    ) {
+        let count = self.counters.rejected.entry(reason).or_default();
+        *count += 1;
+        if count.is_power_of_two() {
+            out.push(Effect::Log(Marker::Rejected {
+                from: from.clone(),
+                message: envelope.message.name(),
+                reason,
+                count: *count,
+            }));
+        }
+    }
+}

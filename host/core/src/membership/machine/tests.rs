@@ -1,0 +1,6 @@
+//! Every rule as a sentence: events in, the whole effect list compared.
+//!
+//! [`world`] lets several nodes talk without delay or loss; what delay and loss do is the simulator's.
+
+mod join;
+mod world;

@@ -1,0 +1,171 @@
+//! Who answers: heartbeats, what follows from them, and who is shut out.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Membership, Phase};
+use crate::id::Time;
+use crate::membership::address::UniqueAddress;
+use crate::membership::cross_dc::CrossDcHeartbeats;
+use crate::membership::detector::{DeadlineSettings, DetectorSettings, PhiSettings};
+use crate::membership::downing;
+use crate::membership::effects::{Effect, Marker};
+use crate::membership::heartbeat::{HeartbeatSettings, Ping, Pulse, Verdict};
+use crate::membership::member::Profile;
+use crate::membership::message::{Beat, Message};
+use crate::membership::reachability::Reach;
+use crate::membership::ring::Heartbeats;
+use crate::membership::settings::Settings;
+
+impl Membership {
+    /// Looks at the time before anything else: a node that was held up itself must not judge others by what it missed.
+    pub(super) fn notice_stall(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.phase != Phase::Member {
+            return;
+        }
+        let near = self.near.notice(now);
+        let far = self.far.notice(now);
+        if let Some(stalled) = near.or(far) {
+            self.counters.stalls += 1;
+            out.push(Effect::Log(Marker::HeartbeatStarvation { stalled }));
+        }
+    }
+
+    /// Sends the heartbeats that are due.
+    pub(super) fn beat(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let mut pings = Vec::new();
+        self.near.wake(now, &mut pings);
+        for Ping { to, seq, sent } in pings.drain(..) {
+            self.send(&to, Message::Heartbeat(Beat { seq, sent }), out);
+        }
+        self.far.wake(now, &mut pings);
+        for Ping { to, seq, sent } in pings {
+            self.send(&to, Message::CrossHeartbeat(Beat { seq, sent }), out);
+        }
+    }
+
+    pub(super) fn on_heartbeat_reply(&mut self, now: Time, from: &UniqueAddress, beat: Beat) {
+        let pulse = self.near.answered(now, from, beat.seq, beat.sent);
+        self.take_pulse(from, pulse);
+    }
+
+    pub(super) fn on_cross_heartbeat_reply(&mut self, now: Time, from: &UniqueAddress, beat: Beat) {
+        let pulse = self.far.answered(now, from, beat.seq, beat.sent);
+        self.take_pulse(from, pulse);
+    }
+
+    fn take_pulse(&mut self, from: &UniqueAddress, pulse: Option<Pulse>) {
+        let Some(pulse) = pulse else {
+            self.counters.stale_heartbeats += 1;
+            return;
+        };
+        self.round_trips.insert(from.clone(), pulse.round_trip);
+        self.counters.late_heartbeats += u64::from(pulse.late.is_some());
+    }
+
+    /// Writes into the table what the silence of those who are watched means by now.
+    pub(super) fn reap(&mut self, now: Time) {
+        let mut judged: Vec<(UniqueAddress, Reach)> = Vec::new();
+        let said = self.gossip.reachability().all_unreachable_from(&self.this);
+        let watched = self.near.receivers().chain(self.far.receivers());
+        for node in watched.chain(said) {
+            let is_near = self.is_near(node);
+            let verdict = if is_near {
+                self.near.verdict(now, node)
+            } else {
+                self.far.verdict(now, node)
+            };
+            match verdict {
+                Verdict::Available => judged.push((node.clone(), Reach::Reachable)),
+                Verdict::Unavailable => judged.push((node.clone(), Reach::Unreachable)),
+                Verdict::Suspended => {}
+            }
+        }
+        self.update(|change| {
+            for (node, reach) in &judged {
+                change.observe(node, *reach);
+            }
+        });
+    }
+
+    /// The transport gave an incarnation up. Nobody is declared dead for that.
+    pub(super) fn quarantined(&mut self, now: Time, node: &UniqueAddress, out: &mut Vec<Effect>) {
+        if self.phase != Phase::Member || *node == self.this {
+            return;
+        }
+        self.update(|change| change.observe(node, Reach::Terminated));
+        if let Some(until) = self.quarantine.shut_out(now, node) {
+            self.log_quarantined(node, until, out);
+        }
+    }
+
+    /// A node's transport gave this incarnation up; the policy says whether that matters.
+    pub(super) fn quarantined_by(&mut self, now: Time, by: &UniqueAddress, out: &mut Vec<Effect>) {
+        if self.phase == Phase::Member && self.gossip.has(by) {
+            self.drive_downing(now, downing::Event::QuarantinedBy(by), out);
+        }
+    }
+
+    /// Shuts out whose time has come.
+    pub(super) fn quarantine_timers(&mut self, now: Time, out: &mut Vec<Effect>) {
+        for (node, until) in self.quarantine.wake(now) {
+            let effect = Effect::Quarantine {
+                node: node.clone(),
+                until,
+            };
+            out.push(effect);
+            self.log_quarantined(&node, until, out);
+        }
+    }
+
+    pub(super) fn clear_quarantine(&mut self, node: &UniqueAddress, out: &mut Vec<Effect>) {
+        if self.quarantine.clear(node) {
+            out.push(Effect::ClearQuarantine { node: node.clone() });
+        }
+    }
+
+    fn log_quarantined(&self, node: &UniqueAddress, until: Time, out: &mut Vec<Effect>) {
+        out.push(Effect::Log(Marker::Quarantined {
+            node: node.clone(),
+            until,
+        }));
+    }
+}
+
+/// The two kinds of heartbeats as the settings want them, with nobody to watch yet.
+pub(super) fn heartbeats(
+    settings: &Settings,
+    this: &UniqueAddress,
+    profile: &Profile,
+    now: Time,
+) -> (Heartbeats, CrossDcHeartbeats) {
+    let near = &settings.failure_detector;
+    let watched = usize::try_from(near.monitored_by_nr_of_members).unwrap_or(usize::MAX);
+    let near = HeartbeatSettings {
+        heartbeat_interval: near.heartbeat_interval,
+        expected_response_after: near.expected_response_after,
+        detector: DetectorSettings::Phi(PhiSettings {
+            threshold: near.threshold,
+            max_sample_size: near.max_sample_size,
+            min_std_deviation: near.min_std_deviation,
+            acceptable_heartbeat_pause: near.acceptable_heartbeat_pause,
+            first_heartbeat_estimate: near.heartbeat_interval,
+            burst_interval: near.heartbeat_interval / 4,
+        }),
+    };
+    let far = &settings.multi_data_center;
+    let speakers = usize::try_from(far.cross_data_center_connections).unwrap_or(usize::MAX);
+    let far = HeartbeatSettings {
+        heartbeat_interval: far.failure_detector.heartbeat_interval,
+        expected_response_after: far.failure_detector.expected_response_after,
+        detector: DetectorSettings::Deadline(DeadlineSettings {
+            heartbeat_interval: far.failure_detector.heartbeat_interval,
+            acceptable_heartbeat_pause: far.failure_detector.acceptable_heartbeat_pause,
+        }),
+    };
+    let dc = Arc::clone(&profile.dc);
+    (
+        Heartbeats::new(this.clone(), watched, near, now),
+        CrossDcHeartbeats::new(this.clone(), dc, speakers, far, now),
+    )
+}
