@@ -6,10 +6,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::address::{Address, UniqueAddress};
+use super::consensus::WaitId;
 use super::downing::Explanation;
 use super::inputs::{Answer, CallbackId, CommandError, CommandId};
 use super::member::Status;
 use super::message::{ClusterId, Envelope, NackReason, RefuseReason};
+use super::subscription::{Notice, SubscriberId};
 use crate::id::Time;
 
 /// What the driver is to do, in this order.
@@ -21,6 +23,13 @@ pub enum Effect {
         to: Address,
         /// What.
         envelope: Envelope,
+    },
+    /// Hand a change to a subscriber.
+    Publish {
+        /// Who.
+        subscriber: SubscriberId,
+        /// What.
+        notice: Notice,
     },
     /// Answer a command.
     Reply {
@@ -75,8 +84,22 @@ pub enum Effect {
     Consensus {
         /// The key.
         key: Arc<str>,
-        /// What they agree on; none when they do not.
-        value: Option<Arc<[u8]>>,
+        /// What was taken from every value; none when they do not agree.
+        value: Option<u64>,
+    },
+    /// A wait for agreement is over.
+    Waited {
+        /// Which.
+        id: WaitId,
+        /// What they agree on; none if the time was up first, or the key is watched no more.
+        value: Option<u64>,
+    },
+    /// Shared state has changed; [`Membership::shared`](super::Membership::shared) has it.
+    SharedChanged {
+        /// Whose.
+        node: UniqueAddress,
+        /// Under which key.
+        key: Arc<str>,
     },
 }
 

@@ -3,11 +3,13 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::address::{Address, UniqueAddress};
+use super::consensus::{Extract, WaitId};
 pub use super::downing::LeaseAnswer;
-use super::message::Envelope;
 use super::event::Interest;
+use super::message::Envelope;
 pub use super::subscription::CallbackId;
 use super::subscription::{Mode, SubscriberId};
 use crate::id::Time;
@@ -17,7 +19,7 @@ use crate::id::Time;
 pub struct CommandId(pub u64);
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Event {
     /// The node may join: these are the contact points, in the order they were listed. Their own address among them is known and may stay.
     /// A second one only replaces the list while the node has not joined.
@@ -74,7 +76,7 @@ pub enum Target {
 }
 
 /// What somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Command {
     /// Join through this node, or form a cluster alone where it is this one.
     Join {
@@ -159,8 +161,19 @@ pub enum Command {
     },
     /// Watch whether all members agree on the value of a key of shared state.
     RegisterConsensus {
+        /// The key; [`TOPOLOGY`](super::consensus::TOPOLOGY) for the topology itself.
+        key: Arc<str>,
+        /// What of the values must be equal.
+        extract: Extract,
+    },
+    /// Wait until all members agree on a key that is watched; the answer comes as [`Effect::Waited`](super::Effect::Waited).
+    AwaitConsensus {
+        /// The wait.
+        wait: WaitId,
         /// The key.
         key: Arc<str>,
+        /// How long at most.
+        timeout: Duration,
     },
     /// Watch it no more.
     DropConsensus {
@@ -222,9 +235,9 @@ pub enum CommandError {
         /// The name of the limit.
         limit: &'static str,
         /// The limit.
-        max: u64,
+        max: usize,
         /// What it would be.
-        actual: u64,
+        actual: usize,
     },
     /// The node stops, or has stopped.
     #[error("this node's membership has ended")]

@@ -15,12 +15,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::leader::Duty;
-use self::publish::Told;
 use super::address::{Address, UniqueAddress};
 use super::bootstrap::Bootstrap;
+use super::broadcast::Broadcasts;
 use super::compatibility::JoinConfig;
+use super::consensus::Consensus;
 use super::cross_dc::CrossDcHeartbeats;
-use super::downing::{self, Downing};
+use super::downing::{self, Downing, Policy};
 use super::effects::{Effect, ExitReason, Rejected};
 use super::gossip::{Gossip, Graves};
 use super::inputs::Event;
@@ -29,6 +30,9 @@ use super::message::ClusterId;
 use super::quarantine::Quarantine;
 use super::ring::Heartbeats;
 use super::settings::{Settings, SettingsError};
+use super::shared::SharedState;
+use super::state::ClusterState;
+use super::subscription::{Callbacks, Subscriptions};
 use super::targets::Targets;
 use super::view::{Gates, View};
 use crate::id::Time;
@@ -41,6 +45,7 @@ mod leader;
 mod leave;
 mod publish;
 mod receive;
+mod share;
 mod watch;
 
 #[cfg(test)]
@@ -85,6 +90,8 @@ pub struct Counters {
     pub stale_heartbeats: u64,
     /// Steps that were asked for and are not legal.
     pub illegal_transitions: u64,
+    /// Incarnations whose shared values broke a limit or came out of order, each time.
+    pub shared_refused: u64,
 }
 
 /// One node's membership. The driver hands in events and carries out effects; see [`Event`] and [`Effect`].
@@ -104,8 +111,6 @@ pub struct Membership {
     /// The search ends then.
     join_until: Option<Time>,
     gossip: Gossip,
-    /// What was told of last.
-    told: Told,
     graves: Graves,
     /// The picture may differ from the one that was told of last.
     changed: bool,
@@ -126,6 +131,13 @@ pub struct Membership {
     /// The name of the policy.
     policy: Arc<str>,
     quarantine: Quarantine,
+    shared: SharedState,
+    consensus: Consensus,
+    broadcasts: Broadcasts,
+    /// What was told of last.
+    state: Arc<ClusterState>,
+    subscriptions: Subscriptions,
+    callbacks: Callbacks,
     counters: Counters,
 }
 
@@ -154,7 +166,6 @@ impl Membership {
             bootstrap: None,
             join_until: None,
             gossip: Gossip::default(),
-            told: Told::default(),
             graves: Graves::default(),
             changed: false,
             rounds: Rounds {
@@ -180,6 +191,12 @@ impl Membership {
                 .into(),
             downing: Downing::new(config, now),
             quarantine: Quarantine::new(&settings.quarantine),
+            shared: SharedState::new(this.clone(), settings.shared_state.clone()),
+            consensus: Consensus::default(),
+            broadcasts: Broadcasts::default(),
+            state: Arc::default(),
+            subscriptions: Subscriptions::new(settings.subscriber_events as usize),
+            callbacks: Callbacks::default(),
             counters: Counters::default(),
             settings,
             this,
@@ -218,11 +235,44 @@ impl Membership {
                 let rounds = &self.rounds;
                 let rounds = [rounds.gossip, rounds.leader, rounds.reaper, rounds.shared];
                 let beats = [self.near.next_wake(), self.far.next_wake()];
-                let rest = [self.quarantine.next_wake(), self.downing.next_wake()];
+                let rest = [
+                    self.quarantine.next_wake(),
+                    self.downing.next_wake(),
+                    self.consensus.next_wake(),
+                    self.broadcasts.next_wake(),
+                ];
                 let rest = rest.into_iter().flatten();
                 rounds.into_iter().chain(beats).chain(rest).min()
             }
         }
+    }
+
+    /// The cluster as this node tells of it: everything in it is of one picture. Once the membership has ended, as it was then, without this
+    /// node.
+    pub fn state(&self) -> &Arc<ClusterState> {
+        &self.state
+    }
+
+    /// The values that members share.
+    pub fn shared(&self) -> &SharedState {
+        &self.shared
+    }
+
+    /// What all members agree on under a key that is watched; none while they do not.
+    pub fn agreed(&self, key: &str) -> Option<u64> {
+        self.consensus.agreed(key)
+    }
+
+    /// Lets another rule than the settings' decide who survives a partition. To be called before the node joins.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Arc<dyn Policy>, now: Time) -> Self {
+        self.policy = policy.name().into();
+        let config = downing::Config {
+            policy: Some(policy),
+            ..self.settings.downing_config(&self.this, &self.profile)
+        };
+        self.downing = Downing::new(config, now);
+        self
     }
 
     /// Which incarnation this is.
@@ -291,7 +341,10 @@ impl Membership {
         }
         if self.rounds.shared <= now {
             self.rounds.shared = now.after(self.settings.shared_state.interval);
+            self.share(out);
         }
+        self.speak(now, out);
+        self.consensus_timers(now, out);
         self.quarantine_timers(now, out);
         self.drive_downing(now, downing::Event::Wake, out);
     }

@@ -169,7 +169,7 @@ pub enum RefuseReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GossipStatus {
     /// The version of its picture.
-    pub version: VectorClock,
+    pub version: Arc<VectorClock>,
     /// A digest of who has seen it.
     pub seen: u64,
 }

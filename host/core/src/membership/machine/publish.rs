@@ -1,6 +1,6 @@
 //! What follows from a picture that has changed.
 
-use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Membership, Phase};
@@ -8,23 +8,11 @@ use crate::id::Time;
 use crate::membership::address::UniqueAddress;
 use crate::membership::downing::{self, Observation, Picture};
 use crate::membership::effects::{Effect, LeaseRequest, Marker, TerminateReason};
+use crate::membership::event::{ClusterEvent, Interest, Topic, diff};
 use crate::membership::gossip::Gossip;
 use crate::membership::member::{Decider, Member, Status};
 use crate::membership::reachability::Reach;
-
-/// What was told of last.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    gossip: Gossip,
-    unreachable: BTreeSet<UniqueAddress>,
-    leads: bool,
-}
-
-/// A member then and now.
-struct Step<'a> {
-    before: Option<&'a Member>,
-    after: Option<&'a Member>,
-}
+use crate::membership::state::ClusterState;
 
 impl Membership {
     /// Draws every conclusion from what an event has changed, until there is nothing new: a conclusion may itself change the picture.
@@ -40,43 +28,103 @@ impl Membership {
     pub(super) fn publish(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.changed = false;
         self.graves.note(&self.gossip, now);
-        let view = self.view();
-        let unreachable: BTreeSet<UniqueAddress> = view.unreachable().cloned().collect();
-        let leads = view.leader() == Some(&self.this);
-        let told = Told {
-            gossip: self.gossip.clone(),
-            unreachable,
-            leads,
+        let Some(next) = self.state.next(&self.view(), &self.exiting_confirmed) else {
+            return;
         };
-        let before = core::mem::replace(&mut self.told, told);
-        self.tell_steps(now, &before.gossip, out);
-        self.tell_reachability(now, &before.unreachable, out);
-        if before.leads != leads {
-            self.drive_downing(now, downing::Event::Leader(leads), out);
+        let before = core::mem::replace(&mut self.state, Arc::new(next));
+        let mut interest = Interest::default();
+        if self.subscriptions.interest().has(Topic::Internals) {
+            interest = Interest::all();
         }
+        let events = diff(&before, &self.state, &interest);
+        for event in &events {
+            self.mind(now, &before, event, out);
+        }
+        self.tell(&before, &events, out);
+        if let Some(own) = self.gossip.member(&self.this) {
+            let due = self.callbacks.seen_as(own);
+            out.extend(
+                due.into_iter()
+                    .map(|callback| Effect::Callback { callback }),
+            );
+        }
+        self.check_consensus(out);
     }
 
-    fn tell_steps(&mut self, now: Time, before: &Gossip, out: &mut Vec<Effect>) {
-        let after = self.told.gossip.clone();
-        for step in steps(before.members(), after.members()) {
-            match (step.before, step.after) {
-                (Some(gone), None) => self.tell_removed(now, gone, out),
-                (before, Some(member)) => self.tell_step(now, before, member, out),
-                (None, None) => {}
-            }
-        }
+    fn tell(&mut self, before: &Arc<ClusterState>, events: &[ClusterEvent], out: &mut Vec<Effect>) {
+        let told = self.subscriptions.publish(before, events);
+        out.extend(
+            told.into_iter()
+                .map(|(subscriber, notice)| Effect::Publish { subscriber, notice }),
+        );
     }
 
-    fn tell_step(
+    /// What follows from an event for the parts of this node.
+    fn mind(
         &mut self,
         now: Time,
-        before: Option<&Member>,
+        before: &ClusterState,
+        event: &ClusterEvent,
+        out: &mut Vec<Effect>,
+    ) {
+        match event {
+            ClusterEvent::MemberRemoved { member, previous } => {
+                self.mind_removed(now, member, *previous, out);
+            }
+            ClusterEvent::MemberJoined { member }
+            | ClusterEvent::MemberWeaklyUp { member }
+            | ClusterEvent::MemberUp { member }
+            | ClusterEvent::MemberPreparingForShutdown { member }
+            | ClusterEvent::MemberReadyForShutdown { member }
+            | ClusterEvent::MemberLeft { member }
+            | ClusterEvent::MemberExited { member }
+            | ClusterEvent::MemberDowned { member } => {
+                let known = before.member(&member.node).map(|known| known.status);
+                self.mind_status(now, known, member, out);
+            }
+            ClusterEvent::MemberChanged { member } => self.far.update(member),
+            ClusterEvent::UnreachableMember { member } => {
+                self.near.set_reachable(now, &member.node, false);
+                out.push(Effect::Log(Marker::Unreachable {
+                    node: member.node.clone(),
+                    status: member.status,
+                }));
+                self.drive_downing(now, downing::Event::Unreachable(member), out);
+            }
+            ClusterEvent::ReachableMember { member } => {
+                self.near.set_reachable(now, &member.node, true);
+                out.push(Effect::Log(Marker::Reachable {
+                    node: member.node.clone(),
+                    status: member.status,
+                }));
+                self.drive_downing(now, downing::Event::Reachable(member), out);
+            }
+            ClusterEvent::LeaderChanged { leader } => {
+                let leads = leader.as_ref() == Some(&self.this);
+                self.drive_downing(now, downing::Event::Leader(leads), out);
+            }
+            ClusterEvent::UnreachableDataCenter { .. }
+            | ClusterEvent::ReachableDataCenter { .. }
+            | ClusterEvent::RoleLeaderChanged { .. }
+            | ClusterEvent::SeenChanged { .. }
+            | ClusterEvent::ReachabilityChanged { .. }
+            | ClusterEvent::TombstonesChanged { .. }
+            | ClusterEvent::TopologyChanged { .. }
+            | ClusterEvent::ClusterShuttingDown => {}
+        }
+    }
+
+    fn mind_status(
+        &mut self,
+        now: Time,
+        known: Option<Status>,
         member: &Member,
         out: &mut Vec<Effect>,
     ) {
-        if before.is_none() {
+        if known.is_none() {
             // What was known of an incarnation that is let in only now says nothing about it.
             self.forget_watched(now, &member.node);
+            self.shared.insert(&member.node);
             if self.is_own_dc(member) && member.node != self.this {
                 self.near.insert(now, &member.node);
             }
@@ -84,7 +132,7 @@ impl Membership {
         self.far.update(member);
         out.push(Effect::Log(Marker::MemberChanged {
             node: member.node.clone(),
-            from: before.map(|before| before.status),
+            from: known,
             to: member.status,
         }));
         let event = match member.status {
@@ -101,49 +149,20 @@ impl Membership {
         self.drive_downing(now, event, out);
     }
 
-    fn tell_removed(&mut self, now: Time, gone: &Member, out: &mut Vec<Effect>) {
-        self.forget_watched(now, &gone.node);
-        self.quarantine.removed(now, &gone.node);
+    fn mind_removed(&mut self, now: Time, gone: &Member, previous: Status, out: &mut Vec<Effect>) {
+        let node = &gone.node;
+        self.forget_watched(now, node);
+        self.quarantine.removed(now, node);
+        for key in self.shared.remove(node) {
+            let node = node.clone();
+            out.push(Effect::SharedChanged { node, key });
+        }
         out.push(Effect::Log(Marker::MemberChanged {
-            node: gone.node.clone(),
-            from: Some(gone.status),
+            node: node.clone(),
+            from: Some(previous),
             to: Status::Removed,
         }));
-        self.drive_downing(now, downing::Event::Removed(&gone.node), out);
-    }
-
-    fn tell_reachability(
-        &mut self,
-        now: Time,
-        before: &BTreeSet<UniqueAddress>,
-        out: &mut Vec<Effect>,
-    ) {
-        let after = &self.told.unreachable;
-        let lost: Vec<UniqueAddress> = after.difference(before).cloned().collect();
-        let back: Vec<UniqueAddress> = before.difference(after).cloned().collect();
-        for node in &lost {
-            self.near.set_reachable(now, node, false);
-            let Some(member) = self.gossip.member(node).cloned() else {
-                continue;
-            };
-            out.push(Effect::Log(Marker::Unreachable {
-                node: node.clone(),
-                status: member.status,
-            }));
-            self.drive_downing(now, downing::Event::Unreachable(&member), out);
-        }
-        for node in &back {
-            self.near.set_reachable(now, node, true);
-            // One that was removed is not back.
-            let Some(member) = self.gossip.member(node).cloned() else {
-                continue;
-            };
-            out.push(Effect::Log(Marker::Reachable {
-                node: node.clone(),
-                status: member.status,
-            }));
-            self.drive_downing(now, downing::Event::Reachable(&member), out);
-        }
+        self.drive_downing(now, downing::Event::Removed(node), out);
     }
 
     /// Hands the policy what happened, and does what it decides.
@@ -211,15 +230,28 @@ impl Membership {
         self.round_trips.remove(node);
     }
 
-    /// Membership has ended.
+    /// Membership has ended: the subscribers hear of it, then the callbacks, and last the driver.
     pub(super) fn end(&mut self, reason: TerminateReason, out: &mut Vec<Effect>) {
+        let was_member = self.phase == Phase::Member;
         self.phase = Phase::Ended;
         self.changed = false;
+        if was_member {
+            let ended = Arc::new(self.state.ended(&self.this));
+            let before = core::mem::replace(&mut self.state, ended);
+            let mut events = Vec::from([ClusterEvent::ClusterShuttingDown]);
+            events.extend(diff(&before, &self.state, &Interest::all()));
+            self.tell(&before, &events, out);
+        }
+        let due = self.callbacks.removed();
+        out.extend(
+            due.into_iter()
+                .map(|callback| Effect::Callback { callback }),
+        );
         out.push(Effect::Terminate { reason });
     }
 }
 
-fn picture(gossip: &Gossip, this: &UniqueAddress, dc: &alloc::sync::Arc<str>) -> Picture {
+fn picture(gossip: &Gossip, this: &UniqueAddress, dc: &Arc<str>) -> Picture {
     let rows = gossip.reachability().rows();
     let rows = rows.filter(|(_, _, reach, _)| *reach != Reach::Reachable);
     let rows = rows.map(|(observer, subject, reach, _)| Observation {
@@ -234,29 +266,4 @@ fn picture(gossip: &Gossip, this: &UniqueAddress, dc: &alloc::sync::Arc<str>) ->
         rows,
         gossip.seen_by().cloned(),
     )
-}
-
-/// The members that differ in their status between two lists, both in the order of their addresses.
-fn steps<'a>(before: &'a [Member], after: &'a [Member]) -> Vec<Step<'a>> {
-    let mut steps = Vec::new();
-    if core::ptr::eq(before, after) {
-        return steps;
-    }
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        let order = match (before.peek(), after.peek()) {
-            (None, None) => return steps,
-            (Some(_), None) => core::cmp::Ordering::Less,
-            (None, Some(_)) => core::cmp::Ordering::Greater,
-            (Some(one), Some(other)) => one.node.cmp(&other.node),
-        };
-        let step = Step {
-            before: before.next_if(|_| order.is_le()),
-            after: after.next_if(|_| order.is_ge()),
-        };
-        let status = |member: Option<&Member>| member.map(|member| member.status);
-        if status(step.before) != status(step.after) {
-            steps.push(step);
-        }
-    }
 }

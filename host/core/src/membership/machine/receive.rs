@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::share::deliver;
 use super::{Membership, Phase};
 use crate::id::Time;
 use crate::membership::address::Address;
@@ -130,6 +131,11 @@ impl Membership {
             }
             Message::Gone => self.on_gone(now, &envelope.from, out),
             Message::ExitingConfirmed => self.on_exiting_confirmed(&envelope.from),
+            Message::SharedStateDigest(digest) => {
+                self.on_shared_digest(&envelope.from, digest, out)
+            }
+            Message::SharedState(delta) => self.on_shared_state(delta, out),
+            Message::Broadcast(words) => deliver(&envelope.from, words, out),
             _ => {}
         }
         Ok(())
