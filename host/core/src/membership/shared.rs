@@ -1,7 +1,7 @@
 //! Values that every node publishes and all members read: `(incarnation, key) → bytes`, and maps whose entries merge one by one.
 //!
 //! Each incarnation writes only its own values and counts its changes, so two copies never contradict each other: the one with the higher count knows more. Copies are brought together by
-//! anti-entropy: a summary, on difference a digest, then what the other lacks, in the order of the changes. What was deleted leaves a mark; the oldest
+//! anti-entropy: a summary, a digest of the parts that differ, then what the other lacks, in the order of the changes. What was deleted leaves a mark; the oldest
 //! marks are given up, and who has not seen them yet begins anew with that incarnation.
 //!
 //! In: writes of this node, messages, members that come and go. Out: messages, and which keys changed.
@@ -60,13 +60,18 @@ pub struct Known {
     pub floor: u64,
 }
 
+/// The incarnations are divided into so many parts, each with a hash of its own: one change then costs a digest of one part.
+pub const PARTS: usize = 32;
+
 /// What a node knows, for another one to compare.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SharedDigest {
-    /// A hash over everything: whose differs answers with all.
-    Summary(u64),
-    /// How far every copy is.
-    All {
+    /// A hash over each part: whose differ answers with these parts.
+    Summary([u64; PARTS]),
+    /// How far every copy of some parts is.
+    Parts {
+        /// Which parts, a bit for each.
+        parts: u32,
         /// By incarnation.
         known: Arc<BTreeMap<UniqueAddress, Known>>,
         /// Whether the other one is to say how far its own copies are, if the sender's are further.
@@ -131,6 +136,8 @@ pub struct SharedState {
     settings: SharedStateSettings,
     members: BTreeSet<UniqueAddress>,
     copies: BTreeMap<UniqueAddress, Values>,
+    /// The sum of the hashes of how far the copies of each part are.
+    sums: [u64; PARTS],
     /// Where the next delta begins, so that an incarnation that changes all the time does not keep the others waiting.
     turn: Option<UniqueAddress>,
 }
@@ -143,6 +150,7 @@ impl SharedState {
             this,
             settings,
             copies: BTreeMap::new(),
+            sums: [0; PARTS],
             turn: None,
         }
     }
@@ -158,6 +166,8 @@ impl SharedState {
             self.members.remove(node);
         }
         let copy = self.copies.remove(node).unwrap_or_default();
+        let sum = &mut self.sums[part_of(node)];
+        *sum = sum.wrapping_sub(hash(node, copy.known()));
         copy.live().map(|(slot, _)| Arc::clone(&slot.key)).collect()
     }
 
@@ -179,19 +189,20 @@ impl SharedState {
 
     /// Deletes what this node has published under a key: the value, and every entry if it is a map. Returns whether there was anything.
     pub fn delete(&mut self, key: &Arc<str>) -> bool {
-        let own = self.copies.entry(self.this.clone()).or_default();
-        let slots: Vec<Slot> = own.live_under(key).map(|(slot, _)| slot.clone()).collect();
-        for slot in &slots {
-            own.delete(slot);
-        }
-        !slots.is_empty()
+        self.change(&self.this.clone(), |own| {
+            let slots: Vec<Slot> = own.live_under(key).map(|(slot, _)| slot.clone()).collect();
+            for slot in &slots {
+                own.delete(slot);
+            }
+            !slots.is_empty()
+        })
     }
 
     /// Deletes an entry of a map of this node. Returns whether there was one.
     pub fn remove_entry(&mut self, key: Arc<str>, entry: Arc<str>) -> bool {
         let entry = Some(entry);
-        let own = self.copies.entry(self.this.clone()).or_default();
-        own.delete(&Slot { key, entry })
+        let slot = Slot { key, entry };
+        self.change(&self.this.clone(), |own| own.delete(&slot))
     }
 
     /// The value that each member has published under a key.
@@ -233,28 +244,21 @@ impl SharedState {
 
     /// What to send to a few members now and then.
     pub fn summary(&self) -> SharedDigest {
-        let hash = |(owner, copy): (&UniqueAddress, &Values)| {
-            let hasher = Hasher::new().text(owner.address.host());
-            let hasher = hasher.number(u64::from(owner.address.port()));
-            let known = copy.known();
-            let hasher = hasher.number(owner.uid).number(known.seq);
-            hasher.number(known.floor).finish()
-        };
-        let all = self.copies.iter().filter(|(_, copy)| !copy.is_new());
-        SharedDigest::Summary(all.map(hash).fold(0, u64::wrapping_add))
+        SharedDigest::Summary(self.sums)
     }
 
     /// Answers what another one knows: at most with a delta and a digest, and with nothing more once both are alike.
     pub fn compare(&mut self, digest: &SharedDigest) -> Exchange {
-        let (theirs, ask) = match digest {
-            SharedDigest::Summary(_) if *digest == self.summary() => return Exchange::default(),
-            SharedDigest::Summary(_) => {
+        let (parts, theirs, ask) = match digest {
+            SharedDigest::Summary(sums) => {
+                let differ = (0..PARTS).filter(|part| sums[*part] != self.sums[*part]);
+                let parts = differ.fold(0, |parts, part| parts | 1 << part);
                 return Exchange {
                     delta: None,
-                    digest: Some(self.digest(true)),
+                    digest: (parts != 0).then(|| self.digest(parts, true)),
                 };
             }
-            SharedDigest::All { known, ask } => (known, *ask),
+            SharedDigest::Parts { parts, known, ask } => (*parts, known, *ask),
         };
         let lacking = |(owner, known): (&UniqueAddress, &Known)| {
             let own = self.copies.get(owner).map_or(0, |copy| copy.known().seq);
@@ -262,8 +266,8 @@ impl SharedState {
         };
         let lacks = ask && theirs.iter().any(lacking);
         Exchange {
-            delta: self.delta(theirs),
-            digest: lacks.then(|| self.digest(false)),
+            delta: self.delta(parts, theirs),
+            digest: lacks.then(|| self.digest(parts, false)),
         }
     }
 
@@ -275,8 +279,7 @@ impl SharedState {
             if of.owner == self.this || !self.members.contains(&of.owner) {
                 continue;
             }
-            let copy = self.copies.entry(of.owner.clone()).or_default();
-            match copy.apply(of) {
+            match self.change(&of.owner, |copy| copy.apply(of)) {
                 Ok(keys) => {
                     let keys = keys.into_iter().map(|key| (of.owner.clone(), key));
                     applied.changed.extend(keys);
@@ -287,16 +290,24 @@ impl SharedState {
         applied
     }
 
-    fn digest(&self, ask: bool) -> SharedDigest {
-        let all = self.copies.iter().filter(|(_, copy)| !copy.is_new());
-        let known = all.map(|(owner, copy)| (owner.clone(), copy.known()));
-        SharedDigest::All {
+    fn digest(&self, parts: u32, ask: bool) -> SharedDigest {
+        let asked = self
+            .copies
+            .iter()
+            .filter(|(owner, copy)| is_in(parts, owner) && !copy.is_new());
+        let known = asked.map(|(owner, copy)| (owner.clone(), copy.known()));
+        SharedDigest::Parts {
+            parts,
             known: Arc::new(known.collect()),
             ask,
         }
     }
 
-    fn delta(&mut self, theirs: &BTreeMap<UniqueAddress, Known>) -> Option<SharedDelta> {
+    fn delta(
+        &mut self,
+        parts: u32,
+        theirs: &BTreeMap<UniqueAddress, Known>,
+    ) -> Option<SharedDelta> {
         let mut room = DELTA_BYTES_MAX;
         let mut deltas = Vec::new();
         let start = match &self.turn {
@@ -309,7 +320,8 @@ impl SharedState {
             .iter()
             .take(self.copies.len() - after.clone().count());
         let mut last = None;
-        for (owner, copy) in after.chain(rest) {
+        let asked = after.chain(rest).filter(|(owner, _)| is_in(parts, owner));
+        for (owner, copy) in asked {
             let none = Known { seq: 0, floor: 0 };
             let known = theirs.get(owner).copied().unwrap_or(none);
             let Some(delta) = copy.since(owner, known, &mut room) else {
@@ -349,9 +361,38 @@ impl SharedState {
             entries,
         )?;
         at_most("shared-state.node-bytes", limit(settings.node_bytes), bytes)?;
-        own.set(slot, value);
+        self.change(&self.this.clone(), |own| own.set(slot, value));
         Ok(true)
     }
+
+    /// Every change of a copy goes through here, so that the sums stay true.
+    fn change<R>(&mut self, owner: &UniqueAddress, change: impl FnOnce(&mut Values) -> R) -> R {
+        let copy = self.copies.entry(owner.clone()).or_default();
+        let before = hash(owner, copy.known());
+        let result = change(copy);
+        let sum = &mut self.sums[part_of(owner)];
+        let after = hash(owner, copy.known());
+        *sum = sum.wrapping_sub(before).wrapping_add(after);
+        result
+    }
+}
+
+/// A copy to which nothing happened yet is as none.
+fn hash(owner: &UniqueAddress, known: Known) -> u64 {
+    if known.seq == 0 && known.floor == 0 {
+        return 0;
+    }
+    let hasher = Hasher::new().number(owner.hash64());
+    hasher.number(known.seq).number(known.floor).finish()
+}
+
+fn part_of(owner: &UniqueAddress) -> usize {
+    // The remainder is below 32, and fits whatever a usize is.
+    usize::try_from(owner.hash64() % PARTS as u64).unwrap_or(0)
+}
+
+fn is_in(parts: u32, owner: &UniqueAddress) -> bool {
+    parts & (1 << part_of(owner)) != 0
 }
 
 fn at_most(limit: &'static str, max: usize, actual: usize) -> Result<(), SharedError> {

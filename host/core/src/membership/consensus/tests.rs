@@ -42,7 +42,8 @@ impl Bench {
     fn publish(&mut self, at: usize, number: u64) {
         let value = number.to_le_bytes().as_slice().into();
         self.states[at].set("k".into(), value).unwrap();
-        let ask = SharedDigest::All {
+        let ask = SharedDigest::Parts {
+            parts: u32::MAX,
             known: Arc::new(BTreeMap::new()),
             ask: false,
         };

@@ -49,7 +49,7 @@ const WORLDS: &[World] = &[
     World { name: "peer stops to 8 s", peer_stops: 8_000, ..CALM },
     World { name: "own stops to 4 s", own_stops: 4_000, ..CALM },
     World { name: "own stops to 60 s", own_stops: 60_000, ..CALM },
-    World { name: "loss 10 %, both stop to 4 s", loss: 10, delay: 200, peer_stops: 4_000, own_stops: 4_000, ..CALM },
+    World { name: "loss 10 %, both stop to 4 s", loss: 10, delay: 200, peer_stops: 4_000, own_stops: 4_000 },
 ];
 
 /// A splitmix64 generator; what it draws is the same everywhere.

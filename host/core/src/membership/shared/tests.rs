@@ -80,6 +80,32 @@ fn values_go_both_ways_in_one_round() {
 }
 
 #[test]
+fn one_change_among_many_costs_a_digest_of_one_part() {
+    let names: Vec<String> = (0..320).map(|n| format!("n{n}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (mut a, mut b) = (state("a", &all), state("b", &all));
+    for name in &all {
+        let mut other = state(name, &["a", "b"]);
+        set(&mut other, "k", "1");
+        exchange(&mut other, &mut a);
+    }
+    let rounds =
+        core::iter::repeat_with(|| exchange(&mut a, &mut b)).take_while(|messages| 1 < *messages);
+    assert!(rounds.count() <= 2);
+    let mut one = state("n7", &["a", "b"]);
+    set(&mut one, "k", "1");
+    set(&mut one, "k", "2");
+    exchange(&mut one, &mut a);
+    let Some(SharedDigest::Parts { parts, known, .. }) = b.compare(&a.summary()).digest else {
+        panic!("they differ");
+    };
+    assert_eq!(parts.count_ones(), 1);
+    assert!(known.len() < 30, "{} of 320", known.len());
+    assert_eq!(exchange(&mut a, &mut b), 3);
+    assert_eq!(a.summary(), b.summary());
+}
+
+#[test]
 fn the_same_value_again_is_no_change() {
     let mut a = state("a", &[]);
     assert!(set(&mut a, "k", "1"));
@@ -95,11 +121,11 @@ fn what_changed_is_told_by_key_and_incarnation() {
     let (mut a, mut b) = (state("a", &["b"]), state("b", &["a"]));
     set(&mut a, "k", "1");
     set(&mut a, "l", "1");
-    let Some(SharedDigest::All { known, .. }) = a.compare(&b.summary()).digest else {
+    let Some(SharedDigest::Parts { parts, known, .. }) = a.compare(&b.summary()).digest else {
         panic!("they differ");
     };
-    assert_eq!(known.len(), 1);
-    let delta = a.delta(&BTreeMap::new()).unwrap();
+    assert_eq!((parts.count_ones(), known.len()), (1, 1));
+    let delta = a.delta(u32::MAX, &BTreeMap::new()).unwrap();
     let changed = b.apply(&delta).changed;
     let expected = [(node("a"), "k".into()), (node("a"), "l".into())];
     assert_eq!(changed, BTreeSet::from(expected));
