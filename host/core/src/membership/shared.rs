@@ -242,6 +242,11 @@ impl SharedState {
         maps
     }
 
+    /// Whether nobody has ever published anything, as far as this node knows.
+    pub fn is_empty(&self) -> bool {
+        self.sums == [0; PARTS]
+    }
+
     /// What to send to a few members now and then.
     pub fn summary(&self) -> SharedDigest {
         SharedDigest::Summary(self.sums)

@@ -19,11 +19,11 @@ const SHARED_TARGETS: usize = 3;
 impl Membership {
     /// One round: others say what they lack.
     pub(super) fn share(&mut self, out: &mut Vec<Effect>) {
-        let summary = self.shared.summary();
-        if summary == SharedDigest::Summary(0) {
+        if self.shared.is_empty() {
             // There is nothing to tell; whoever has something will ask.
             return;
         }
+        let summary = self.shared.summary();
         let view = super::View::new(&self.gossip, &self.this, &self.profile.dc);
         for peer in self.targets.burst(&view, SHARED_TARGETS, &mut self.rng) {
             self.send(&peer, Message::SharedStateDigest(summary.clone()), out);
