@@ -40,6 +40,7 @@ pub mod shared;
 pub mod effects;
 pub mod inputs;
 pub mod message;
+pub mod wire;
 
 mod bootstrap;
 mod quarantine;

@@ -301,7 +301,14 @@ impl fmt::Display for Reason {
                 list(f, members)
             }
             Self::Lease { sides } => write!(f, "the lease decides; {sides}"),
-            Self::LeaseDenied { wanted } => write!(f, "the lease was denied; {wanted}"),
+            Self::LeaseDenied { wanted } => {
+                let wanted = if let Self::Lease { sides } = &**wanted {
+                    sides
+                } else {
+                    wanted
+                };
+                write!(f, "the lease was denied; {wanted}")
+            }
             Self::Unstable { changes, lasting } => write!(
                 f,
                 "reachability changed {changes} times in {} ms and does not come to rest",
