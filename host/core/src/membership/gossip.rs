@@ -269,3 +269,8 @@ fn merge_members(
         }
     }
 }
+
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod tests;

@@ -63,32 +63,32 @@ pub enum FormError {
 /// A picture as it is sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Form {
-    profiles: Vec<Arc<Profile>>,
-    members: Vec<MemberForm>,
-    tombstones: Vec<UniqueAddress>,
-    seen: Seen,
+    pub(super) profiles: Vec<Arc<Profile>>,
+    pub(super) members: Vec<MemberForm>,
+    pub(super) tombstones: Vec<UniqueAddress>,
+    pub(super) seen: Seen,
     /// Place among the members, or behind them among the tombstones, and counter.
-    version: Vec<(u32, u64)>,
-    observers: Vec<ObserverForm>,
+    pub(super) version: Vec<(u32, u64)>,
+    pub(super) observers: Vec<ObserverForm>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct MemberForm {
-    node: UniqueAddress,
-    status: Status,
-    up_number: Option<u32>,
-    downed_by: Option<Decider>,
+pub(super) struct MemberForm {
+    pub(super) node: UniqueAddress,
+    pub(super) status: Status,
+    pub(super) up_number: Option<u32>,
+    pub(super) downed_by: Option<Decider>,
     /// Place among the profiles.
-    profile: u32,
+    pub(super) profile: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct ObserverForm {
+pub(super) struct ObserverForm {
     /// Place among the members.
-    observer: u32,
-    version: u64,
+    pub(super) observer: u32,
+    pub(super) version: u64,
     /// Subject, by its place, opinion and version.
-    rows: Vec<(u32, Reach, u64)>,
+    pub(super) rows: Vec<(u32, Reach, u64)>,
 }
 
 /// A place as it is sent. The limits are far below.
