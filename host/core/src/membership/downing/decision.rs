@@ -284,14 +284,7 @@ impl fmt::Display for Reason {
                 "the oldest member, {oldest}, is alone on the other side, against {here}"
             ),
             Self::Unconditional => f.write_str("the strategy downs all members"),
-            Self::IndirectlyConnected { members, rest } => {
-                f.write_str("marked unreachable, and yet taking part: ")?;
-                list(f, members)?;
-                match rest {
-                    Some(rest) => write!(f, "; of the others: {rest}"),
-                    None => Ok(()),
-                }
-            }
+            Self::IndirectlyConnected { members, rest } => indirect(f, members, rest.as_deref()),
             Self::SidesMayDiffer { now, worst } => write!(
                 f,
                 "{now}; but the other side may have let members in or go: in the worst case, {worst}"
@@ -301,14 +294,7 @@ impl fmt::Display for Reason {
                 list(f, members)
             }
             Self::Lease { sides } => write!(f, "the lease decides; {sides}"),
-            Self::LeaseDenied { wanted } => {
-                let wanted = if let Self::Lease { sides } = &**wanted {
-                    sides
-                } else {
-                    wanted
-                };
-                write!(f, "the lease was denied; {wanted}")
-            }
+            Self::LeaseDenied { wanted } => denied(f, wanted),
             Self::Unstable { changes, lasting } => write!(
                 f,
                 "reachability changed {changes} times in {} ms and does not come to rest",
@@ -318,6 +304,24 @@ impl fmt::Display for Reason {
             Self::Policy { text } => f.write_str(text),
         }
     }
+}
+
+fn indirect(f: &mut fmt::Formatter<'_>, members: &[Address], rest: Option<&Reason>) -> fmt::Result {
+    f.write_str("marked unreachable, and yet taking part: ")?;
+    list(f, members)?;
+    match rest {
+        Some(rest) => write!(f, "; of the others: {rest}"),
+        None => Ok(()),
+    }
+}
+
+fn denied(f: &mut fmt::Formatter<'_>, wanted: &Reason) -> fmt::Result {
+    let wanted = if let Reason::Lease { sides } = wanted {
+        sides
+    } else {
+        wanted
+    };
+    write!(f, "the lease was denied; {wanted}")
 }
 
 fn list(f: &mut fmt::Formatter<'_>, addresses: &[Address]) -> fmt::Result {
