@@ -4,7 +4,8 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::id::KindName;
+use super::rendezvous::Rendezvous;
+use crate::id::{GrainId, KindName};
 use crate::membership::address::UniqueAddress;
 use crate::membership::member::{Member, Profile, Status};
 
@@ -28,14 +29,50 @@ pub struct Needs {
     pub newest_version: bool,
 }
 
-/// The members that may host a kind, in the order of their addresses: up, reachable, of some capacity, hosting the kind, and as it needs. A member that leaves takes nothing new; one that
+/// The members that may host a kind, in the order of their addresses, ready to be asked for the owner of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hosts {
+    list: Vec<Host>,
+    rendezvous: Rendezvous,
+}
+
+impl Hosts {
+    /// Takes these, in whatever order they come.
+    pub fn new(mut list: Vec<Host>) -> Self {
+        list.sort_by(|one, other| one.node.cmp(&other.node));
+        let weighted = list.iter().map(|host| (&host.node, host.profile.capacity));
+        let rendezvous = Rendezvous::new(weighted);
+        Self { list, rendezvous }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Host] {
+        &self.list
+    }
+
+    /// The one of this incarnation.
+    pub fn get(&self, node: &UniqueAddress) -> Option<&Host> {
+        let at = self
+            .list
+            .binary_search_by(|host| host.node.cmp(node))
+            .ok()?;
+        self.list.get(at)
+    }
+
+    /// The one that owns a grain by its kind and key alone. None if there is no host.
+    pub fn owner(&self, grain: &GrainId) -> Option<&Host> {
+        self.get(self.rendezvous.owner(&grain.kind, &grain.key)?)
+    }
+}
+
+/// The members that may host a kind: up, reachable, of some capacity, hosting the kind, and as it needs. A member that leaves takes nothing new; one that
 /// waits for the whole cluster's shutdown keeps what it has, since nothing moves any more.
 pub fn hosts<'a>(
     members: impl IntoIterator<Item = &'a Member>,
     unreachable: &BTreeSet<UniqueAddress>,
     kind: &KindName,
     needs: &Needs,
-) -> Vec<Host> {
+) -> Hosts {
     let fits = |member: &&Member| {
         let is_up = match member.status {
             Status::Up | Status::PreparingForShutdown | Status::ReadyForShutdown => true,
@@ -63,8 +100,7 @@ pub fn hosts<'a>(
         let newest = newest.clone();
         hosts.retain(|host| host.profile.app_version == newest);
     }
-    hosts.sort_by(|one, other| one.node.cmp(&other.node));
-    hosts
+    Hosts::new(hosts)
 }
 
 #[cfg(test)]
@@ -100,6 +136,7 @@ mod tests {
             .collect();
         let hosts = hosts(members, &unreachable, &kind(), needs);
         hosts
+            .all()
             .iter()
             .map(|host| host.node.address.host().into())
             .collect()

@@ -4,11 +4,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::hosts::Host;
-use super::rendezvous::Rendezvous;
+use super::hosts::{Host, Hosts};
 use crate::id::{GrainId, KindName};
 use crate::membership::address::UniqueAddress;
 
@@ -89,30 +89,21 @@ impl Placement {
         }
     }
 
-    /// Chooses among `hosts`, which stand in the order of their addresses, as [`hosts`](super::hosts::hosts) gives them. `load`: what a node has to do, by its own account. Errors: [`PlacementError`].
+    /// Chooses among `hosts`. `load`: what a node has to do, by its own account. Errors: [`PlacementError`].
     pub fn choose<'a>(
         &mut self,
         policy: &Policy,
         grain: &GrainId,
-        hosts: &'a [Host],
+        hosts: &'a Hosts,
         load: impl Fn(&UniqueAddress) -> u64,
     ) -> Result<&'a Host, PlacementError> {
-        let all: Vec<&Host> = hosts.iter().collect();
+        let by_key_among = |some: Hosts| hosts.get(&some.owner(grain)?.node);
         let chosen = match policy {
-            Policy::Hash => by_key(grain, &all),
-            Policy::RoundRobin => self.next(&grain.kind, hosts),
-            Policy::LeastLoaded => {
-                let least = least_loaded(&all, load);
-                by_key(grain, &least)
-            }
-            Policy::PreferLocal => {
-                let local = hosts.iter().find(|host| host.node == self.this);
-                local.or_else(|| by_key(grain, &all))
-            }
-            Policy::ByLabel(rule) => {
-                let labelled = self.labelled(rule, grain, &all)?;
-                by_key(grain, &labelled)
-            }
+            Policy::Hash => hosts.owner(grain),
+            Policy::RoundRobin => self.next(&grain.kind, hosts.all()),
+            Policy::LeastLoaded => by_key_among(least_loaded(hosts, load)),
+            Policy::PreferLocal => hosts.get(&self.this).or_else(|| hosts.owner(grain)),
+            Policy::ByLabel(rule) => by_key_among(self.labelled(rule, &grain.kind, hosts)?),
         };
         chosen.ok_or_else(|| PlacementError::NoHost {
             kind: grain.kind.clone(),
@@ -130,51 +121,42 @@ impl Placement {
         Some(chosen)
     }
 
-    fn labelled<'a>(
+    fn labelled(
         &self,
         rule: &LabelRule,
-        grain: &GrainId,
-        hosts: &[&'a Host],
-    ) -> Result<Vec<&'a Host>, PlacementError> {
+        kind: &KindName,
+        hosts: &Hosts,
+    ) -> Result<Hosts, PlacementError> {
         let wanted = rule.value.as_ref().or_else(|| self.labels.get(&rule.label));
-        let has = |host: &&&Host| {
+        let has = |host: &&Host| {
             wanted.is_some_and(|wanted| host.profile.labels.get(&rule.label) == Some(wanted))
         };
-        let labelled: Vec<&Host> = hosts.iter().filter(has).copied().collect();
-        if !labelled.is_empty() || hosts.is_empty() {
-            return Ok(labelled);
+        let labelled: Vec<Host> = hosts.all().iter().filter(has).cloned().collect();
+        if !labelled.is_empty() || hosts.all().is_empty() {
+            return Ok(Hosts::new(labelled));
         }
         if rule.required {
             return Err(PlacementError::NoHostWithLabel {
-                kind: grain.kind.clone(),
+                kind: kind.clone(),
                 label: Arc::clone(&rule.label),
                 value: wanted.map_or_else(String::new, |value| String::from(&**value)),
-                hosts: hosts.len(),
+                hosts: hosts.all().len(),
             });
         }
-        Ok(hosts.to_vec())
+        Ok(hosts.clone())
     }
 }
 
-fn by_key<'a>(grain: &GrainId, hosts: &[&'a Host]) -> Option<&'a Host> {
-    let nodes = hosts.iter().map(|host| (&host.node, host.profile.capacity));
-    let rendezvous = Rendezvous::new(nodes);
-    let owner = rendezvous.owner(&grain.kind, &grain.key)?;
-    hosts.iter().copied().find(|host| host.node == *owner)
-}
-
 /// All that have the least load for their capacity: among equals the key decides, or every node would choose the same first one at once.
-fn least_loaded<'a>(hosts: &[&'a Host], load: impl Fn(&UniqueAddress) -> u64) -> Vec<&'a Host> {
+fn least_loaded(hosts: &Hosts, load: impl Fn(&UniqueAddress) -> u64) -> Hosts {
     let mut least: Vec<(&Host, u64)> = Vec::new();
-    for host in hosts {
+    for host in hosts.all() {
         let load = load(&host.node);
         // a/b < c/d as a·d < c·b: no rounding.
         let scaled = |load: u64, by: &Host| u128::from(load) * u128::from(by.profile.capacity);
-        let order = least
-            .first()
-            .map_or(core::cmp::Ordering::Less, |(best, lowest)| {
-                scaled(load, best).cmp(&scaled(*lowest, host))
-            });
+        let order = least.first().map_or(Ordering::Less, |(best, lowest)| {
+            scaled(load, best).cmp(&scaled(*lowest, host))
+        });
         if order.is_lt() {
             least.clear();
         }
@@ -182,5 +164,5 @@ fn least_loaded<'a>(hosts: &[&'a Host], load: impl Fn(&UniqueAddress) -> u64) ->
             least.push((host, load));
         }
     }
-    least.into_iter().map(|(host, _)| host).collect()
+    Hosts::new(least.into_iter().map(|(host, _)| host.clone()).collect())
 }

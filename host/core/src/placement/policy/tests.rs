@@ -9,7 +9,7 @@ fn node(name: &str) -> UniqueAddress {
 }
 
 /// Hosts as `a`, or `b:3` for a capacity, or `c@north` for a zone.
-fn hosts(names: &[&str]) -> Vec<Host> {
+fn hosts(names: &[&str]) -> Hosts {
     let host = |text: &&str| {
         let (text, zone) = text.split_once('@').unwrap_or((text, ""));
         let (name, capacity) = text.split_once(':').unwrap_or((text, "1"));
@@ -25,7 +25,7 @@ fn hosts(names: &[&str]) -> Vec<Host> {
             profile: Arc::new(profile),
         }
     };
-    names.iter().map(host).collect()
+    Hosts::new(names.iter().map(host).collect())
 }
 
 fn placement(zone: &str) -> Placement {
@@ -41,7 +41,7 @@ fn grain(number: usize) -> GrainId {
 fn counts(
     placement: &mut Placement,
     policy: &Policy,
-    hosts: &[Host],
+    hosts: &Hosts,
     grains: usize,
 ) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -205,7 +205,7 @@ fn without_a_host_there_is_an_error_and_no_choice() {
     ];
     for policy in policies {
         let error = placement
-            .choose(&policy, &grain(0), &[], |_| 0)
+            .choose(&policy, &grain(0), &Hosts::default(), |_| 0)
             .unwrap_err();
         let kind = KindName::parse("cart").unwrap();
         assert_eq!(error, PlacementError::NoHost { kind }, "{policy:?}");
