@@ -448,3 +448,6 @@ fn diff_internals(before: &ClusterState, after: &ClusterState, events: &mut Vec<
         events.push(ClusterEvent::ReachabilityChanged { records });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,3 +261,6 @@ fn wait(
     waiting.push(callback);
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;
