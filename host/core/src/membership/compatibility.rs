@@ -43,6 +43,15 @@ impl JoinConfig {
         }
     }
 
+    /// The same where another policy than the settings' decides who survives: its name is what members must have in common.
+    #[must_use]
+    pub fn with_policy(mut self, name: &str) -> Self {
+        if let Some(strategy) = self.required.get_mut(DOWNING_STRATEGY) {
+            *strategy = name.into();
+        }
+        self
+    }
+
     /// What the other side is told.
     pub fn shown(&self) -> BTreeMap<String, String> {
         let mut shown = self.required.clone();

@@ -267,6 +267,7 @@ impl Membership {
     #[must_use]
     pub fn with_policy(mut self, policy: Arc<dyn Policy>, now: Time) -> Self {
         self.policy = policy.name().into();
+        self.config = self.config.with_policy(&self.policy);
         let config = downing::Config {
             policy: Some(policy),
             ..self.settings.downing_config(&self.this, &self.profile)

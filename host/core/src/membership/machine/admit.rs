@@ -88,7 +88,7 @@ impl Membership {
         match self.update(|change| change.join(member)) {
             Ok(()) => {
                 self.welcome(envelope, out);
-                self.gossip_round(out);
+                self.tell_another(&envelope.from, out);
             }
             Err(ChangeError::Full { limit }) => {
                 let limit = u32::try_from(limit).unwrap_or(u32::MAX);

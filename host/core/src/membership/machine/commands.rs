@@ -1,15 +1,16 @@
 //! What people and programs ask of a node.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::share::tell_consensus;
 use super::{Membership, Phase};
 use crate::id::Time;
 use crate::membership::broadcast::BroadcastError;
-use crate::membership::consensus::CHECKS_MAX;
+use crate::membership::consensus::{CHECKS_MAX, Extract};
 use crate::membership::effects::Effect;
-use crate::membership::inputs::{Answer, Command, CommandError, CommandId};
-use crate::membership::subscription::TooMany;
+use crate::membership::inputs::{Answer, CallbackId, Command, CommandError, CommandId};
+use crate::membership::subscription::{Notice, SubscriberId, TooMany};
 
 impl Membership {
     pub(super) fn command(
@@ -19,65 +20,44 @@ impl Membership {
         command: Command,
         out: &mut Vec<Effect>,
     ) {
-        let result = match command {
-            Command::Join { address } => {
-                let joined = self.join_by_hand(now, &address, out);
-                joined.map(|()| Answer::Done)
-            }
-            Command::Leave { node } => self.leave(&node, out),
-            Command::Down { node } => self.down_by_hand(&node, out),
-            Command::PrepareShutdown => self.prepare_shutdown(out),
-            Command::ClearQuarantine { node } => {
-                self.clear_quarantine(&node, out);
-                Ok(Answer::Done)
-            }
-            Command::SetState { .. }
-            | Command::DeleteState { .. }
-            | Command::SetMapEntry { .. }
-            | Command::RemoveMapEntry { .. } => self.write_shared(now, command, out),
-            Command::Broadcast { bytes } => {
-                let said = self.broadcasts.say(bytes).map_err(too_long);
-                self.speak(now, out);
-                said.map(|()| Answer::Done)
-            }
-            Command::Subscribe { .. }
-            | Command::Unsubscribe { .. }
-            | Command::Consumed { .. }
-            | Command::OnMemberUp { .. }
-            | Command::OnMemberRemoved { .. } => self.listen(command, out),
-            Command::RegisterConsensus { .. }
-            | Command::DropConsensus { .. }
-            | Command::AwaitConsensus { .. } => self.agree(now, command, out),
-        };
+        let result = self.obey(now, command, out);
         out.push(Effect::Reply { id, result });
     }
 
-    fn write_shared(
+    fn obey(
         &mut self,
         now: Time,
         command: Command,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, CommandError> {
-        if self.phase == Phase::Ended {
-            return Err(CommandError::Stopped);
-        }
-        let shared = &mut self.shared;
-        let (key, written) = match command {
-            Command::SetState { key, value } => (key.clone(), shared.set(key, value)),
-            Command::DeleteState { key } => (key.clone(), Ok(shared.delete(&key))),
+        match command {
+            Command::Join { address } => return self.join_by_hand(now, &address, out),
+            Command::Leave { node } => return self.leave(&node, out),
+            Command::Down { node } => return self.down_by_hand(&node, out),
+            Command::PrepareShutdown => return self.prepare_shutdown(out),
+            Command::SetState { key, value } => {
+                let written = self.shared.set(Arc::clone(&key), value);
+                return self.shared_written(now, key, written, out);
+            }
+            Command::DeleteState { key } => {
+                let written = Ok(self.shared.delete(&key));
+                return self.shared_written(now, key, written, out);
+            }
             Command::SetMapEntry { key, entry, value } => {
-                (key.clone(), shared.set_entry(key, entry, value))
+                let written = self.shared.set_entry(Arc::clone(&key), entry, value);
+                return self.shared_written(now, key, written, out);
             }
             Command::RemoveMapEntry { key, entry } => {
-                (key.clone(), Ok(shared.remove_entry(key, entry)))
+                let written = Ok(self.shared.remove_entry(Arc::clone(&key), entry));
+                return self.shared_written(now, key, written, out);
             }
-            _ => return Ok(Answer::Done),
-        };
-        self.shared_written(now, key, written, out)
-    }
-
-    fn listen(&mut self, command: Command, out: &mut Vec<Effect>) -> Result<Answer, CommandError> {
-        let callback = match command {
+            Command::Broadcast { bytes } => {
+                if self.phase != Phase::Member {
+                    return Err(CommandError::NotJoined);
+                }
+                self.broadcasts.say(bytes).map_err(too_long)?;
+                self.speak(now, out);
+            }
             Command::Subscribe {
                 subscriber,
                 mode,
@@ -85,72 +65,67 @@ impl Membership {
             } => {
                 let subscriptions = &mut self.subscriptions;
                 let told = subscriptions.subscribe(subscriber, mode, interest, &self.state);
-                let told = told.map_err(too_many)?;
-                out.extend(
-                    told.into_iter()
-                        .map(|notice| Effect::Publish { subscriber, notice }),
-                );
-                None
+                publish(subscriber, told.map_err(too_many)?, out);
             }
-            Command::Unsubscribe { subscriber } => {
-                self.subscriptions.unsubscribe(subscriber);
-                None
-            }
+            Command::Unsubscribe { subscriber } => self.subscriptions.unsubscribe(subscriber),
             Command::Consumed {
                 subscriber,
                 notices,
             } => {
                 let notices = usize::try_from(notices).unwrap_or(usize::MAX);
-                let told = self
-                    .subscriptions
-                    .consumed(subscriber, notices, &self.state);
-                out.extend(
-                    told.into_iter()
-                        .map(|notice| Effect::Publish { subscriber, notice }),
-                );
-                None
+                let told = self.subscriptions.consumed(subscriber, notices, &self.state);
+                publish(subscriber, told, out);
             }
-            Command::OnMemberUp { callback } => self.callbacks.on_up(callback).map_err(too_many)?,
+            Command::OnMemberUp { callback } => {
+                call(self.callbacks.on_up(callback).map_err(too_many)?, out);
+            }
             Command::OnMemberRemoved { callback } => {
-                self.callbacks.on_removed(callback).map_err(too_many)?
+                call(self.callbacks.on_removed(callback).map_err(too_many)?, out);
             }
-            _ => None,
-        };
-        out.extend(callback.map(|callback| Effect::Callback { callback }));
+            Command::RegisterConsensus { key, extract } => self.register(key, extract, out)?,
+            Command::DropConsensus { key } => {
+                let mut events = Vec::new();
+                self.consensus.drop_key(&key, &mut events);
+                tell_consensus(events, out);
+            }
+            Command::AwaitConsensus { wait, key, timeout } => {
+                let mut events = Vec::new();
+                let until = now.after(timeout);
+                self.consensus.wait(wait, key, until, &mut events);
+                tell_consensus(events, out);
+            }
+            Command::ClearQuarantine { node } => self.clear_quarantine(&node, out),
+        }
         Ok(Answer::Done)
     }
 
-    fn agree(
+    fn register(
         &mut self,
-        now: Time,
-        command: Command,
+        key: Arc<str>,
+        extract: Extract,
         out: &mut Vec<Effect>,
-    ) -> Result<Answer, CommandError> {
-        if self.phase == Phase::Ended {
-            return Err(CommandError::Stopped);
+    ) -> Result<(), CommandError> {
+        if !self.consensus.register(key, extract) {
+            return Err(CommandError::Limit {
+                limit: "consensus-checks",
+                max: CHECKS_MAX,
+                actual: CHECKS_MAX + 1,
+            });
         }
-        let mut events = Vec::new();
-        match command {
-            Command::RegisterConsensus { key, extract } => {
-                if !self.consensus.register(key, extract) {
-                    return Err(CommandError::Limit {
-                        limit: "consensus-checks",
-                        max: CHECKS_MAX,
-                        actual: CHECKS_MAX + 1,
-                    });
-                }
-                self.check_consensus(out);
-            }
-            Command::DropConsensus { key } => self.consensus.drop_key(&key, &mut events),
-            Command::AwaitConsensus { wait, key, timeout } => {
-                let until = now.after(timeout);
-                self.consensus.wait(wait, key, until, &mut events);
-            }
-            _ => {}
-        }
-        tell_consensus(events, out);
-        Ok(Answer::Done)
+        self.check_consensus(out);
+        Ok(())
     }
+}
+
+fn publish(subscriber: SubscriberId, notices: Vec<Notice>, out: &mut Vec<Effect>) {
+    out.extend(notices.into_iter().map(|notice| Effect::Publish {
+        subscriber,
+        notice,
+    }));
+}
+
+fn call(callback: Option<CallbackId>, out: &mut Vec<Effect>) {
+    out.extend(callback.map(|callback| Effect::Callback { callback }));
 }
 
 fn too_many(error: TooMany) -> CommandError {

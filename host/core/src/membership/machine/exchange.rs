@@ -39,6 +39,15 @@ impl Membership {
         }
     }
 
+    /// Tells one member at random that is not `knows`.
+    pub(super) fn tell_another(&mut self, knows: &UniqueAddress, out: &mut Vec<Effect>) {
+        let view = View::new(&self.gossip, &self.this, &self.profile.dc);
+        let two = self.targets.burst(&view, 2, &mut self.rng);
+        if let Some(other) = two.iter().find(|node| *node != knows) {
+            self.send_picture(other, out);
+        }
+    }
+
     /// Whether something is under way that members should hear of soon.
     pub(super) fn is_in_a_hurry(&self) -> bool {
         let own = self

@@ -11,7 +11,7 @@ use crate::membership::address::Address;
 use crate::membership::bootstrap::{Bootstrap, Step};
 use crate::membership::effects::{Effect, JoinProblem, Marker, Rejected, TerminateReason};
 use crate::membership::gossip::Gossip;
-use crate::membership::inputs::CommandError;
+use crate::membership::inputs::{Answer, CommandError};
 use crate::membership::member::Member;
 use crate::membership::message::{
     ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason,
@@ -72,7 +72,7 @@ impl Membership {
         now: Time,
         address: &Address,
         out: &mut Vec<Effect>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Answer, CommandError> {
         match self.phase {
             Phase::Idle | Phase::Searching => {}
             Phase::Asking { .. } | Phase::Member => return Err(CommandError::AlreadyJoined),
@@ -83,7 +83,7 @@ impl Membership {
         } else {
             self.ask(now, address, None, out);
         }
-        Ok(())
+        Ok(Answer::Done)
     }
 
     /// Gives up what has taken too long.

@@ -153,9 +153,9 @@ impl Membership {
     }
 
     pub(super) fn on_exiting_confirmed(&mut self, from: &UniqueAddress) {
-        let member = self.gossip.member(from);
-        if member.is_some_and(|member| member.status != Status::Down) {
-            self.exiting_confirmed.insert(from.clone());
+        if self.gossip.has(from) && self.exiting_confirmed.insert(from.clone()) {
+            // The members may agree from now on.
+            self.changed = true;
         }
     }
 
@@ -182,6 +182,10 @@ impl Membership {
 
     /// A member says that the others have removed this incarnation.
     pub(super) fn on_gone(&mut self, now: Time, by: &UniqueAddress, out: &mut Vec<Effect>) {
+        if self.own_status() == Some(Status::Exiting) {
+            // It is on its way out in good order, and hands over what it holds.
+            return;
+        }
         self.drive_downing(now, downing::Event::QuarantinedBy(by), out);
         // Nobody listens to it any more, whatever the policy makes of that.
         let this = self.this.clone();
@@ -223,7 +227,8 @@ impl Membership {
         }
     }
 
-    fn illegal(&self, member: &Member, to: Status, out: &mut Vec<Effect>) -> CommandError {
+    fn illegal(&mut self, member: &Member, to: Status, out: &mut Vec<Effect>) -> CommandError {
+        self.counters.illegal_transitions += 1;
         out.push(Effect::Log(Marker::IllegalTransition {
             node: member.node.clone(),
             from: member.status,

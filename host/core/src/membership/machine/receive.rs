@@ -59,6 +59,7 @@ impl Membership {
         envelope: &Envelope,
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
+        let from = &envelope.from;
         match &envelope.message {
             Message::InitJoin(question) => self.on_init_join(envelope, question, out),
             Message::InitJoinAck(ack) => self.on_ack(now, envelope, ack, out),
@@ -66,79 +67,80 @@ impl Membership {
             Message::Join(join) => self.on_join(envelope, join, out),
             Message::JoinRefused(reason) => self.on_refused(now, envelope, reason, out),
             Message::Welcome(gossip) => self.on_welcome(now, envelope, gossip, out)?,
-            Message::Status(_)
-            | Message::Gossip(_)
-            | Message::Heartbeat(_)
-            | Message::HeartbeatReply(_)
-            | Message::CrossHeartbeat(_)
-            | Message::CrossHeartbeatReply(_)
-            | Message::Gone
-            | Message::ExitingConfirmed
-            | Message::SharedStateDigest(_)
-            | Message::SharedState(_)
-            | Message::Broadcast(_) => {
-                if self.phase != Phase::Member {
-                    return Err(Rejected::Unexpected);
-                }
-                if self.gossip.tombstones().contains(&envelope.from) {
-                    // It may have been cut off while it was removed, and never hear of it otherwise.
-                    if !matches!(envelope.message, Message::Gone) {
-                        self.reply_to(envelope, Message::Gone, out);
-                    }
-                    return Err(Rejected::GoneSender);
-                }
-                if self.quarantine.holds(&envelope.from) {
-                    return Err(Rejected::GoneSender);
-                }
-                self.dispatch_among_members(now, arrived, envelope, out)?;
+            Message::Heartbeat(beat) => {
+                // Whoever asks is answered: it may be a member of whom this node has not heard yet.
+                self.is_not_gone(envelope, out)?;
+                self.send(from, Message::HeartbeatReply(*beat), out);
+            }
+            Message::CrossHeartbeat(beat) => {
+                self.is_not_gone(envelope, out)?;
+                self.send(from, Message::CrossHeartbeatReply(*beat), out);
+            }
+            Message::HeartbeatReply(beat) => {
+                self.is_a_member(envelope, out)?;
+                self.on_heartbeat_reply(now, from, *beat);
+            }
+            Message::CrossHeartbeatReply(beat) => {
+                self.is_a_member(envelope, out)?;
+                self.on_cross_heartbeat_reply(now, from, *beat);
+            }
+            Message::Status(status) => {
+                self.is_a_member(envelope, out)?;
+                self.on_status(from, status, out)?;
+            }
+            Message::Gossip(gossip) => {
+                self.is_a_member(envelope, out)?;
+                self.on_gossip(now.since(arrived), from, gossip, out)?;
+            }
+            Message::Gone => {
+                self.is_a_member(envelope, out)?;
+                self.on_gone(now, from, out);
+            }
+            Message::ExitingConfirmed => {
+                self.is_a_member(envelope, out)?;
+                self.on_exiting_confirmed(from);
+            }
+            Message::SharedStateDigest(digest) => {
+                self.is_a_member(envelope, out)?;
+                self.on_shared_digest(from, digest, out);
+            }
+            Message::SharedState(delta) => {
+                self.is_a_member(envelope, out)?;
+                self.on_shared_state(delta, out);
+            }
+            Message::Broadcast(words) => {
+                self.is_a_member(envelope, out)?;
+                deliver(from, words, out);
             }
         }
         Ok(())
     }
 
-    fn dispatch_among_members(
-        &mut self,
-        now: Time,
-        arrived: Time,
-        envelope: &Envelope,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Rejected> {
-        // Whoever asks is answered: it may be a member of whom this node has not heard yet.
-        match &envelope.message {
-            Message::Heartbeat(beat) => {
-                self.reply_to(envelope, Message::HeartbeatReply(*beat), out);
-                return Ok(());
-            }
-            Message::CrossHeartbeat(beat) => {
-                self.reply_to(envelope, Message::CrossHeartbeatReply(*beat), out);
-                return Ok(());
-            }
-            _ => {}
+    /// What members say to each other is heard by members alone, and not from those who were removed or shut out.
+    fn is_not_gone(&self, envelope: &Envelope, out: &mut Vec<Effect>) -> Result<(), Rejected> {
+        if self.phase != Phase::Member {
+            return Err(Rejected::Unexpected);
         }
-        if !self.gossip.has(&envelope.from) {
-            return Err(Rejected::UnknownSender);
+        if self.gossip.tombstones().contains(&envelope.from) {
+            // It may have been cut off while it was removed, and never hear of it otherwise.
+            if !matches!(envelope.message, Message::Gone) {
+                self.reply_to(envelope, Message::Gone, out);
+            }
+            return Err(Rejected::GoneSender);
         }
-        match &envelope.message {
-            Message::Status(status) => self.on_status(&envelope.from, status, out)?,
-            Message::Gossip(gossip) => {
-                self.on_gossip(now.since(arrived), &envelope.from, gossip, out)?;
-            }
-            Message::HeartbeatReply(beat) => {
-                self.on_heartbeat_reply(now, &envelope.from, *beat);
-            }
-            Message::CrossHeartbeatReply(beat) => {
-                self.on_cross_heartbeat_reply(now, &envelope.from, *beat);
-            }
-            Message::Gone => self.on_gone(now, &envelope.from, out),
-            Message::ExitingConfirmed => self.on_exiting_confirmed(&envelope.from),
-            Message::SharedStateDigest(digest) => {
-                self.on_shared_digest(&envelope.from, digest, out)
-            }
-            Message::SharedState(delta) => self.on_shared_state(delta, out),
-            Message::Broadcast(words) => deliver(&envelope.from, words, out),
-            _ => {}
+        if self.quarantine.holds(&envelope.from) {
+            return Err(Rejected::GoneSender);
         }
         Ok(())
+    }
+
+    fn is_a_member(&self, envelope: &Envelope, out: &mut Vec<Effect>) -> Result<(), Rejected> {
+        self.is_not_gone(envelope, out)?;
+        if self.gossip.has(&envelope.from) {
+            Ok(())
+        } else {
+            Err(Rejected::UnknownSender)
+        }
     }
 
     /// Counts what was not looked at. The log hears of the first of a kind, the second, the fourth, …: a flood cannot fill it.

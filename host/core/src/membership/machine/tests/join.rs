@@ -1,16 +1,524 @@
-//! The way in.
+//! §2.6: the way in, from both sides.
 
-use super::world::{World, all, statuses};
-use crate::membership::member::Status;
-use crate::membership::settings::Settings;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::shown::{picture as shown_picture, shown};
+use super::world::{
+    CLUSTER, World, address, all, at, from, machine, machine_with, member, node, received, start,
+    statuses, step,
+};
+use crate::membership::effects::{Effect, TerminateReason};
+use crate::membership::fixture::picture;
+use crate::membership::inputs::{Command, CommandId, Event};
+use crate::membership::machine::Membership;
+use crate::membership::member::{Profile, Status};
+use crate::membership::message::{
+    ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason,
+    RefuseReason,
+};
+use crate::membership::protocol::{ProtocolRange, ProtocolVersion};
+use crate::membership::settings::{Optional, Settings, StrategyName};
+
+/// A message of the way in: the sender belongs to the cluster that it names, if any.
+fn handshake(host: &str, cluster: Option<ClusterId>, message: Message) -> Event {
+    received(
+        0,
+        Envelope {
+            from: node(host),
+            to: Some(1),
+            cluster,
+            version: ProtocolVersion(1),
+            message,
+        },
+    )
+}
+
+fn ack() -> Message {
+    Message::InitJoinAck(InitJoinAck {
+        check: ConfigCheck::Unchecked,
+        protocol: ProtocolRange::SUPPORTED,
+    })
+}
+
+fn init_join() -> InitJoin {
+    let settings = Settings::default();
+    InitJoin {
+        name: settings.name,
+        protocol: ProtocolRange::SUPPORTED,
+        config: [("downing.strategy", "keep-majority")]
+            .map(|(key, value)| (key.into(), value.into()))
+            .into(),
+    }
+}
+
+fn join() -> Join {
+    Join {
+        name: "granary".into(),
+        profile: Profile::plain().into(),
+    }
+}
+
+/// `x`, which searches through `a`.
+fn searching(settings: Settings, known: Option<ClusterId>) -> Membership {
+    let mut x = machine_with("x", settings, known);
+    step(&mut x, 0, start(&["a", "b"]));
+    x
+}
+
+/// `x`, which asked `a` to let it in.
+fn asking() -> Membership {
+    let mut x = searching(Settings::default(), None);
+    let asked = step(&mut x, 0, handshake("a", Some(CLUSTER), ack()));
+    assert_eq!(shown(&asked), ["to a: join"]);
+    x
+}
 
 #[test]
-fn five_nodes_become_one_cluster() {
+fn a_lone_seed_forms_a_cluster_and_is_up_at_once() {
+    let mut a = machine("a");
+    let formed = step(&mut a, 0, start(&["a"]));
+    assert_eq!(
+        shown(&formed),
+        [
+            "persist the cluster",
+            "log cluster-formed",
+            "log member-changed a none up"
+        ]
+    );
+    assert_eq!(shown_picture(a.gossip()), "a, seen by a");
+    assert_eq!(a.gossip().members()[0].up_number, Some(1));
+}
+
+#[test]
+fn a_node_asks_all_others_once_a_second_and_nobody_else() {
+    let mut x = machine("x");
+    let asked = ["to a?: init-join", "to b?: init-join"];
+    assert_eq!(shown(&step(&mut x, 0, start(&["a", "b", "x"]))), asked);
+    assert_eq!(x.next_wake(), Some(at(1000)));
+    assert_eq!(step(&mut x, 999, Event::Wake), []);
+    assert_eq!(shown(&step(&mut x, 1000, Event::Wake)), asked);
+}
+
+#[test]
+fn the_first_seed_forms_a_cluster_when_the_others_have_none_either() {
+    let mut a = machine("a");
+    step(&mut a, 0, start(&["a", "b"]));
+    let nack = Message::InitJoinNack(NackReason::NotInACluster);
+    let formed = step(&mut a, 0, handshake("b", None, nack));
+    assert_eq!(shown(&formed)[1], "log cluster-formed");
+}
+
+#[test]
+fn one_that_is_about_to_join_is_no_reason_to_form_a_cluster() {
+    let mut a = machine("a");
+    step(&mut a, 0, start(&["a", "b"]));
+    let nack = Message::InitJoinNack(NackReason::NotAccepting);
+    assert_eq!(step(&mut a, 0, handshake("b", None, nack)), []);
+}
+
+#[test]
+fn the_welcome_is_adopted_and_answered() {
+    let mut x = asking();
+    let welcome = Message::Welcome(picture("a b x:j"));
+    let done = step(&mut x, 0, handshake("a", Some(CLUSTER), welcome));
+    assert_eq!(
+        shown(&done),
+        [
+            "persist the cluster",
+            "to a: gossip (a b x:j, seen by x)",
+            "log member-changed a none up",
+            "log member-changed b none up",
+            "log member-changed x none joining",
+        ]
+    );
+    assert_eq!(x.cluster(), Some(CLUSTER));
+}
+
+#[test]
+fn a_welcome_from_somebody_else_or_without_this_node_is_none() {
+    let mut x = asking();
+    let welcome = Message::Welcome(picture("a b x:j"));
+    assert_eq!(
+        shown(&step(&mut x, 0, handshake("b", Some(CLUSTER), welcome))),
+        ["log rejected welcome from b: Unexpected 1"]
+    );
+    let welcome = Message::Welcome(picture("a b"));
+    assert_eq!(
+        shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), welcome))),
+        ["log rejected welcome from a: WithoutSelf 1"]
+    );
+    let other = Message::Welcome(picture("a b x#9:j"));
+    assert_eq!(
+        shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), other))),
+        ["log rejected welcome from a: WithoutSelf 2"]
+    );
+}
+
+#[test]
+fn an_unanswered_join_is_tried_again_from_the_beginning() {
+    let mut x = asking();
+    assert_eq!(x.next_wake(), Some(at(10_000)));
+    assert_eq!(
+        shown(&step(&mut x, 10_000, Event::Wake)),
+        ["to a?: init-join", "to b?: init-join"]
+    );
+}
+
+#[test]
+fn a_refusal_that_passes_is_tried_again_soon() {
+    let mut x = asking();
+    let refused = Message::JoinRefused(RefuseReason::OldIncarnation);
+    assert_eq!(
+        shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), refused))),
+        ["log join-failed by a: an older incarnation of this address is being removed"]
+    );
+    assert_eq!(x.next_wake(), Some(at(1000)));
+    assert_eq!(shown(&step(&mut x, 1000, Event::Wake))[0], "to a?: init-join");
+}
+
+#[test]
+fn a_refusal_for_good_ends_the_node() {
+    let mut x = asking();
+    let refused = Message::JoinRefused(RefuseReason::Gone);
+    let ended = step(&mut x, 0, handshake("a", Some(CLUSTER), refused));
+    assert!(matches!(
+        &ended[1],
+        Effect::Terminate {
+            reason: TerminateReason::JoinRefused { .. }
+        }
+    ));
+    assert_eq!((ended.len(), x.next_wake()), (2, None));
+}
+
+#[test]
+fn a_join_that_takes_too_long_ends_the_node() {
+    let settings = Settings {
+        shutdown_after_unsuccessful_join_seed_nodes: Optional(Some(Duration::from_secs(20))),
+        ..Settings::default()
+    };
+    let mut x = searching(settings, None);
+    step(&mut x, 19_500, Event::Wake);
+    assert_eq!(x.next_wake(), Some(at(20_000)));
+    assert_eq!(
+        shown(&step(&mut x, 20_000, Event::Wake)),
+        [
+            "log join-failed: no join succeeded in time",
+            "terminate: JoinTimedOut"
+        ]
+    );
+}
+
+#[test]
+fn a_node_that_knows_its_cluster_passes_another_by() {
+    let mut x = searching(Settings::default(), Some(ClusterId(8)));
+    let other = "its cluster is 00000000000000000000000000000007, not the one this node belongs to";
+    let answered = step(&mut x, 0, handshake("a", Some(CLUSTER), ack()));
+    assert_eq!(shown(&answered), [alloc::format!("log join-failed by a: {other}")]);
+    let nack = Message::InitJoinNack(NackReason::OtherCluster(CLUSTER));
+    let answered = step(&mut x, 0, handshake("a", Some(CLUSTER), nack));
+    assert_eq!(shown(&answered), [alloc::format!("log join-failed by a: {other}")]);
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_ends_the_join_where_that_is_enforced() {
+    let misfit = || {
+        Message::InitJoinAck(InitJoinAck {
+            check: ConfigCheck::Incompatible(["x is missing".into()].into()),
+            protocol: ProtocolRange::SUPPORTED,
+        })
+    };
+    let mut x = searching(Settings::default(), None);
+    let ended = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), misfit())));
+    assert_eq!(ended[0], "log join-failed by a: x is missing");
+    assert!(ended[1].starts_with("terminate: JoinRefused"), "{ended:?}");
+
+    let mut lenient = Settings::default();
+    lenient.configuration_compatibility_check.enforce_on_join = false;
+    let mut x = searching(lenient, None);
+    assert_eq!(
+        shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), misfit()))),
+        ["log join-incompatible by a: x is missing", "to a: join"]
+    );
+}
+
+#[test]
+fn the_joiner_checks_the_members_values_too() {
+    let theirs = Message::InitJoinAck(InitJoinAck {
+        check: ConfigCheck::Compatible([("downing.strategy".into(), "down-all".into())].into()),
+        protocol: ProtocolRange::SUPPORTED,
+    });
+    let mut x = searching(Settings::default(), None);
+    let ended = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), theirs)));
+    assert_eq!(ended[0], "log join-failed by a: downing.strategy is incompatible");
+}
+
+#[test]
+fn no_common_protocol_ends_the_join() {
+    let newer = ProtocolRange {
+        lowest: ProtocolVersion(3),
+        highest: ProtocolVersion(4),
+    };
+    let mut x = searching(Settings::default(), None);
+    let nack = Message::InitJoinNack(NackReason::NoCommonProtocol(newer));
+    let ended = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), nack)));
+    assert_eq!(
+        ended[0],
+        "log join-failed by a: it speaks the protocol versions 3 to 4"
+    );
+    assert!(ended[1].starts_with("terminate: JoinRefused"), "{ended:?}");
+}
+
+#[test]
+fn a_member_answers_a_question_with_its_configuration() {
+    let mut a = member(picture("a b"));
+    let question = Message::InitJoin(init_join());
+    assert_eq!(
+        shown(&step(&mut a, 0, handshake("x", None, question))),
+        ["to x: init-join-ack (compatible)"]
+    );
+    let mut other = init_join();
+    other.config.clear();
+    let question = Message::InitJoin(other);
+    assert_eq!(
+        shown(&step(&mut a, 0, handshake("x", None, question))),
+        ["to x: init-join-ack (downing.strategy is missing)"]
+    );
+}
+
+#[test]
+fn a_question_that_cannot_lead_to_a_join_is_answered_with_the_reason() {
+    let newer = ProtocolRange {
+        lowest: ProtocolVersion(3),
+        highest: ProtocolVersion(4),
+    };
+    let nack = |a: &mut Membership, cluster, change: &dyn Fn(&mut InitJoin)| {
+        let mut question = init_join();
+        change(&mut question);
+        let question = Message::InitJoin(question);
+        shown(&step(a, 0, handshake("x", cluster, question)))
+    };
+    let mut a = member(picture("a b"));
+    assert_eq!(
+        nack(&mut a, None, &|question| question.name = "mill".into()),
+        ["to x: init-join-nack (its cluster is named 'granary')"]
+    );
+    assert_eq!(
+        nack(&mut a, None, &|question| question.protocol = newer),
+        ["to x: init-join-nack (it speaks the protocol versions 1 to 1)"]
+    );
+    assert_eq!(
+        nack(&mut a, Some(ClusterId(8)), &|_| {}),
+        [
+            "to x: init-join-nack (its cluster is 00000000000000000000000000000007, not the one this node belongs to)"
+        ]
+    );
+    let mut going = member(picture("a:e b"));
+    assert_eq!(
+        nack(&mut going, None, &|_| {}),
+        ["to x: init-join-nack (it is itself about to join, or to go)"]
+    );
+    let mut alone = searching(Settings::default(), None);
+    let question = Message::InitJoin(init_join());
+    assert_eq!(
+        shown(&step(&mut alone, 0, handshake("b", None, question))),
+        ["to b: init-join-nack (it belongs to no cluster itself)"]
+    );
+    let mut asking = asking();
+    let question = Message::InitJoin(init_join());
+    assert_eq!(
+        shown(&step(&mut asking, 0, handshake("b", None, question))),
+        ["to b: init-join-nack (it is itself about to join, or to go)"]
+    );
+}
+
+#[test]
+fn a_join_is_let_in_welcomed_and_told_of() {
+    let mut a = member(picture("a b"));
+    let joined = step(&mut a, 0, handshake("x", None, Message::Join(join())));
+    assert_eq!(
+        shown(&joined),
+        [
+            "to x: welcome (a b x:j, seen by a)",
+            "to b: gossip (a b x:j, seen by a)",
+            "log member-changed x none joining",
+        ]
+    );
+    // The welcome got lost.
+    assert_eq!(
+        shown(&step(&mut a, 5, handshake("x", None, Message::Join(join())))),
+        ["to x: welcome (a b x:j, seen by a)"]
+    );
+}
+
+#[test]
+fn a_join_is_refused_with_its_reason() {
+    let refused = |a: &mut Membership, cluster, change: &dyn Fn(&mut Join)| {
+        let mut wish = join();
+        change(&mut wish);
+        shown(&step(a, 0, handshake("x", cluster, Message::Join(wish))))
+    };
+    let mut a = member(picture("a b"));
+    assert_eq!(
+        refused(&mut a, None, &|join| join.name = "mill".into()),
+        ["to x: join-refused (its cluster is named 'granary')"]
+    );
+    assert_eq!(
+        refused(&mut a, Some(ClusterId(8)), &|_| {}),
+        [
+            "to x: join-refused (its cluster is 00000000000000000000000000000007, not the one this node belongs to)"
+        ]
+    );
+    assert_eq!(
+        refused(&mut a, None, &|join| {
+            let mut profile = Profile::plain();
+            profile.roles.insert("dc-east".into());
+            join.profile = profile.into();
+        }),
+        [
+            "to x: join-refused (the profile breaks a limit: the role 'dc-east' says a data centre, which is set on its own)"
+        ]
+    );
+    assert_eq!(
+        refused(&mut a, None, &|join| {
+            let newer = ProtocolRange {
+                lowest: ProtocolVersion(3),
+                highest: ProtocolVersion(4),
+            };
+            let mut profile = Profile::plain();
+            profile.protocol = newer;
+            join.profile = profile.into();
+        }),
+        ["to x: join-refused (it speaks the protocol versions 1 to 1)"]
+    );
+    let mut going = member(picture("a:d b"));
+    assert_eq!(
+        refused(&mut going, None, &|_| {}),
+        ["to x: join-refused (it is itself about to go)"]
+    );
+    let mut preparing = member(picture("a:p b:p"));
+    assert_eq!(
+        refused(&mut preparing, None, &|_| {}),
+        ["to x: join-refused (the whole cluster is shutting down)"]
+    );
+    let mut gossip = picture("a b x:d");
+    gossip.change(&node("a")).remove(&node("x")).unwrap();
+    let mut after = member(gossip);
+    assert_eq!(
+        refused(&mut after, None, &|_| {}),
+        ["to x: join-refused (this incarnation was removed; a restarted one may join)"]
+    );
+}
+
+#[test]
+fn a_new_incarnation_waits_until_the_old_one_is_declared_dead_and_removed() {
+    let mut a = member(picture("a b"));
+    let again = |millis| {
+        let event = Envelope {
+            from: node("b#2"),
+            to: Some(1),
+            cluster: None,
+            version: ProtocolVersion(1),
+            message: Message::Join(join()),
+        };
+        received(millis, event)
+    };
+    assert_eq!(
+        shown(&step(&mut a, 0, again(0))),
+        [
+            "to b: gossip (a b:d, seen by a, aTb)",
+            "to b: join-refused (an older incarnation of this address is being removed)",
+            "log member-changed b up down",
+            "log unreachable b",
+        ]
+    );
+    // Not twice.
+    assert_eq!(
+        shown(&step(&mut a, 500, again(500))),
+        ["to b: join-refused (an older incarnation of this address is being removed)"]
+    );
+    assert!(shown(&step(&mut a, 1000, Event::Wake)).contains(&"log member-changed b down removed".into()));
+    assert_eq!(
+        shown(&step(&mut a, 1500, again(1500)))[0],
+        "to b: welcome (a b:j, seen by a)"
+    );
+}
+
+#[test]
+fn an_operator_names_the_node_to_join_through() {
+    let command = |host: &str| Event::Command {
+        id: CommandId(1),
+        command: Command::Join {
+            address: address(host),
+        },
+    };
+    let mut x = machine("x");
+    assert_eq!(
+        shown(&step(&mut x, 0, command("a"))),
+        ["to a?: join", "reply to 1: Done"]
+    );
+    assert_eq!(
+        shown(&step(&mut x, 0, command("a"))),
+        ["reply to 1: this node already belongs to a cluster, or is joining one"]
+    );
+    assert_eq!(shown(&step(&mut x, 10_000, Event::Wake)), ["to a?: join"]);
+    let mut alone = machine("x");
+    let formed = shown(&step(&mut alone, 0, command("x")));
+    assert_eq!(formed[1], "log cluster-formed");
+}
+
+#[test]
+fn nobody_speaks_before_the_welcome() {
+    let mut x = asking();
+    let told = super::world::gossip(picture("a b x:j"));
+    assert_eq!(
+        shown(&step(&mut x, 0, from("a", 0, told))),
+        ["log rejected gossip from a: Unexpected 1"]
+    );
+    assert_eq!(x.gossip().members(), []);
+}
+
+#[test]
+fn five_nodes_become_one_cluster_in_whatever_order_they_start() {
     let hosts = ["a", "b", "c", "d", "e"];
-    let mut world = World::of(&hosts, &["a", "b"], &Settings::default());
-    world.run_until(20_000);
-    for host in hosts {
-        assert_eq!(statuses(&world, host), all(&hosts, Status::Up), "{host}");
+    for first in 0..hosts.len() {
+        let mut world = World::new();
+        for at in 0..hosts.len() {
+            let host = hosts[(first + at) % hosts.len()];
+            world.add(host, machine(host));
+            world.handle(host, start(&["a", "b"]));
+            world.run_until(world.now + 700);
+        }
+        world.run_until(30_000);
+        for host in hosts {
+            assert_eq!(statuses(&world, host), all(&hosts, Status::Up), "{host} of {first}");
+        }
+        assert!(world.is_converged());
+        let ages = world.nodes["a"].gossip().members().iter();
+        let mut ages: Vec<_> = ages.filter_map(|member| member.up_number).collect();
+        ages.sort_unstable();
+        assert_eq!(ages, [1, 2, 3, 4, 5]);
     }
-    assert!(world.is_converged());
+}
+
+#[test]
+fn without_the_first_seed_nobody_is_up() {
+    let mut world = World::of(&["b", "c"], &["a", "b"], &Settings::default());
+    world.run_until(60_000);
+    assert!(world.nodes.values().all(|node| node.gossip().members().is_empty()));
+}
+
+#[test]
+fn two_rules_of_downing_do_not_come_together() {
+    let mut settings = Settings::default();
+    let mut world = World::of(&["a"], &["a"], &settings);
+    settings.downing.strategy = StrategyName::DownAll;
+    world.add("b", machine_with("b", settings, None));
+    world.handle("b", start(&["a"]));
+    world.run_until(5_000);
+    assert!(matches!(
+        world.ended.get("b"),
+        Some(TerminateReason::JoinRefused { .. })
+    ));
+    assert_eq!(statuses(&world, "a"), all(&["a"], Status::Up));
 }

@@ -4,23 +4,69 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::id::Time;
-use crate::membership::address::{Address, UniqueAddress};
+use crate::membership::address::Address;
+pub(super) use crate::membership::fixture::node;
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Profile, Status};
-use crate::membership::message::{ClusterId, Envelope};
+use crate::membership::gossip::Gossip;
+use crate::membership::message::{ClusterId, Envelope, GossipMessage, Message};
+use crate::membership::protocol::ProtocolVersion;
 use crate::membership::settings::Settings;
 
 pub(super) fn address(host: &str) -> Address {
     Address::new(host, 7000).unwrap()
 }
 
-/// The first incarnation at a host: its uid is the host's first letter.
-pub(super) fn node(host: &str) -> UniqueAddress {
-    UniqueAddress::new(address(host), u64::from(host.as_bytes()[0]))
+/// The cluster of all tests that begin with a picture.
+pub(super) const CLUSTER: ClusterId = ClusterId(7);
+
+/// The node `a`, a member, with this picture; it has drawn every conclusion, and its rounds are due after a second.
+pub(super) fn member_with(settings: Settings, gossip: Gossip) -> Membership {
+    let this = node("a");
+    let profile = gossip.member(&this).expect("a is a member").profile.clone();
+    let profile = Profile::clone(&profile);
+    let mut machine = Membership::new(settings, this, profile, Some(CLUSTER), 1, at(0)).unwrap();
+    machine.become_member(at(0));
+    machine.rounds.gossip = at(1000);
+    machine.rounds.leader = at(1000);
+    machine.rounds.reaper = at(1000);
+    machine.rounds.shared = at(1000);
+    machine.gossip = gossip;
+    machine.changed = true;
+    machine.settle(at(0), &mut Vec::new());
+    machine.beat(at(0), &mut Vec::new());
+    machine
+}
+
+pub(super) fn member(gossip: Gossip) -> Membership {
+    member_with(Settings::default(), gossip)
+}
+
+/// A message from a node that knows this one.
+pub(super) fn from(host: &str, millis: u64, message: Message) -> Event {
+    received(
+        millis,
+        Envelope {
+            from: node(host),
+            to: Some(1),
+            cluster: Some(CLUSTER),
+            version: ProtocolVersion(1),
+            message,
+        },
+    )
+}
+
+/// A picture as a message.
+pub(super) fn gossip(gossip: Gossip) -> Message {
+    Message::Gossip(GossipMessage {
+        gossip,
+        time_to_live: Duration::from_secs(2),
+    })
 }
 
 pub(super) fn at(millis: u64) -> Time {
@@ -37,7 +83,7 @@ pub(super) fn machine_with(
     cluster: Option<ClusterId>,
 ) -> Membership {
     let this = node(host);
-    let seed = this.uid;
+    let seed = u64::from(host.as_bytes()[0]);
     Membership::new(settings, this, Profile::plain(), cluster, seed, at(0)).unwrap()
 }
 
@@ -59,14 +105,6 @@ pub(super) fn received(millis: u64, envelope: Envelope) -> Event {
         arrived: at(millis),
         envelope,
     }
-}
-
-pub(super) fn sent(effects: &[Effect]) -> Vec<(Address, Envelope)> {
-    let sent = effects.iter().filter_map(|effect| match effect {
-        Effect::Send { to, envelope } => Some((to.clone(), envelope.clone())),
-        _ => None,
-    });
-    sent.collect()
 }
 
 /// Nodes that hear each other at once, but for those that are cut off.
