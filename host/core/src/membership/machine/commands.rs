@@ -73,7 +73,9 @@ impl Membership {
                 notices,
             } => {
                 let notices = usize::try_from(notices).unwrap_or(usize::MAX);
-                let told = self.subscriptions.consumed(subscriber, notices, &self.state);
+                let told = self
+                    .subscriptions
+                    .consumed(subscriber, notices, &self.state);
                 publish(subscriber, told, out);
             }
             Command::OnMemberUp { callback } => {
@@ -118,10 +120,11 @@ impl Membership {
 }
 
 fn publish(subscriber: SubscriberId, notices: Vec<Notice>, out: &mut Vec<Effect>) {
-    out.extend(notices.into_iter().map(|notice| Effect::Publish {
-        subscriber,
-        notice,
-    }));
+    out.extend(
+        notices
+            .into_iter()
+            .map(|notice| Effect::Publish { subscriber, notice }),
+    );
 }
 
 fn call(callback: Option<CallbackId>, out: &mut Vec<Effect>) {

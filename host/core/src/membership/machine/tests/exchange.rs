@@ -14,9 +14,7 @@ use crate::membership::gossip::Gossip;
 use crate::membership::inputs::Event;
 use crate::membership::machine::Membership;
 use crate::membership::member::{Member, Profile, Status};
-use crate::membership::message::{
-    ClusterId, Envelope, GossipMessage, GossipStatus, Message,
-};
+use crate::membership::message::{ClusterId, Envelope, GossipMessage, GossipStatus, Message};
 use crate::membership::protocol::{ProtocolRange, ProtocolVersion};
 
 fn hear(a: &mut Membership, host: &str, message: Message) -> Vec<String> {
@@ -33,7 +31,10 @@ fn status(of: &Gossip) -> Message {
 /// `by` has made `node` leave.
 fn leaving(mut gossip: Gossip, by: &str, who: &str) -> Gossip {
     let by = node(by);
-    gossip.change(&by).set_status(&node(who), Status::Leaving).unwrap();
+    gossip
+        .change(&by)
+        .set_status(&node(who), Status::Leaving)
+        .unwrap();
     gossip
 }
 
@@ -41,7 +42,10 @@ fn leaving(mut gossip: Gossip, by: &str, who: &str) -> Gossip {
 fn the_same_picture_adds_who_has_seen_it() {
     let base = picture("a b c");
     let mut a = member(with(base.clone(), "", "a"));
-    assert_eq!(hear(&mut a, "b", gossip(with(base.clone(), "", "a b"))), [""; 0]);
+    assert_eq!(
+        hear(&mut a, "b", gossip(with(base.clone(), "", "a b"))),
+        [""; 0]
+    );
     assert_eq!(shown_picture(a.gossip()), "a b c, seen by a b");
     // The sender does not know that this node has seen it.
     assert_eq!(
@@ -88,7 +92,7 @@ fn two_changes_at_a_time_become_one_picture() {
 
 #[test]
 fn the_dead_do_not_come_back_by_late_gossip() {
-    let before = with(picture("a b c:d"), "a→c", "a");
+    let before = with(picture("a b c:d"), "a→c", "a b");
     let mut a = member(before.clone());
     a.rounds.reaper = at(60_000);
     step(&mut a, 1000, Event::Wake);
@@ -127,7 +131,10 @@ fn a_status_is_answered_by_whoever_knows_more() {
 fn a_round_tells_who_has_not_seen_and_asks_who_has() {
     let mut a = member(with(picture("a b"), "", "a"));
     let told = shown(&step(&mut a, 1000, Event::Wake));
-    assert!(told.contains(&"to b: gossip (a b, seen by a)".into()), "{told:?}");
+    assert!(
+        told.contains(&"to b: gossip (a b, seen by a)".into()),
+        "{told:?}"
+    );
     let mut asks = member(with(picture("a b"), "", "a b"));
     let told = shown(&step(&mut asks, 1000, Event::Wake));
     assert!(told.contains(&"to b: status".into()), "{told:?}");
@@ -169,12 +176,18 @@ fn what_is_not_meant_for_this_node_now_is_not_looked_at() {
     let cases: [(Rejected, &dyn Fn(&mut Envelope)); 9] = [
         (Rejected::WrongUid, &|it| it.to = Some(2)),
         (Rejected::WrongUid, &|it| it.to = None),
-        (Rejected::WrongCluster, &|it| it.cluster = Some(ClusterId(8))),
+        (Rejected::WrongCluster, &|it| {
+            it.cluster = Some(ClusterId(8))
+        }),
         (Rejected::WrongCluster, &|it| it.cluster = None),
-        (Rejected::ProtocolVersion, &|it| it.version = ProtocolVersion(2)),
+        (Rejected::ProtocolVersion, &|it| {
+            it.version = ProtocolVersion(2)
+        }),
         (Rejected::UnknownSender, &|it| it.from = node("x")),
         (Rejected::UnreachableSender, &|it| it.from = node("c")),
-        (Rejected::WithoutSelf, &|it| it.message = gossip(picture("b c"))),
+        (Rejected::WithoutSelf, &|it| {
+            it.message = gossip(picture("b c"))
+        }),
         (Rejected::UnknownSender, &|it| it.from = node("b#2")),
     ];
     for (reason, change) in cases {
@@ -185,7 +198,9 @@ fn what_is_not_meant_for_this_node_now_is_not_looked_at() {
         let host = String::from(envelope.from.address.host());
         assert_eq!(
             shown(&step(&mut a, 0, received(0, envelope))),
-            [alloc::format!("log rejected gossip from {host}: {reason:?} 1")]
+            [alloc::format!(
+                "log rejected gossip from {host}: {reason:?} 1"
+            )]
         );
         assert_eq!((a.counters().rejected[&reason], a.gossip()), (1, &before));
     }
@@ -219,10 +234,12 @@ fn a_message_comes_from_where_it_says() {
 fn gossip_that_waited_too_long_is_not_looked_at() {
     let mut a = member(picture("a b c"));
     let newer = leaving(a.gossip().clone(), "b", "c");
-    let message = || Message::Gossip(GossipMessage {
-        gossip: newer.clone(),
-        time_to_live: Duration::from_millis(1500),
-    });
+    let message = || {
+        Message::Gossip(GossipMessage {
+            gossip: newer.clone(),
+            time_to_live: Duration::from_millis(1500),
+        })
+    };
     let late = from("b", 0, message());
     let late = shown(&step(&mut a, 1500, late));
     assert_eq!(late, ["log rejected gossip from b: Expired 1"]);

@@ -174,7 +174,10 @@ fn a_refusal_that_passes_is_tried_again_soon() {
         ["log join-failed by a: an older incarnation of this address is being removed"]
     );
     assert_eq!(x.next_wake(), Some(at(1000)));
-    assert_eq!(shown(&step(&mut x, 1000, Event::Wake))[0], "to a?: init-join");
+    assert_eq!(
+        shown(&step(&mut x, 1000, Event::Wake))[0],
+        "to a?: init-join"
+    );
 }
 
 #[test]
@@ -214,10 +217,16 @@ fn a_node_that_knows_its_cluster_passes_another_by() {
     let mut x = searching(Settings::default(), Some(ClusterId(8)));
     let other = "its cluster is 00000000000000000000000000000007, not the one this node belongs to";
     let answered = step(&mut x, 0, handshake("a", Some(CLUSTER), ack()));
-    assert_eq!(shown(&answered), [alloc::format!("log join-failed by a: {other}")]);
+    assert_eq!(
+        shown(&answered),
+        [alloc::format!("log join-failed by a: {other}")]
+    );
     let nack = Message::InitJoinNack(NackReason::OtherCluster(CLUSTER));
     let answered = step(&mut x, 0, handshake("a", Some(CLUSTER), nack));
-    assert_eq!(shown(&answered), [alloc::format!("log join-failed by a: {other}")]);
+    assert_eq!(
+        shown(&answered),
+        [alloc::format!("log join-failed by a: {other}")]
+    );
 }
 
 #[test]
@@ -250,7 +259,10 @@ fn the_joiner_checks_the_members_values_too() {
     });
     let mut x = searching(Settings::default(), None);
     let ended = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), theirs)));
-    assert_eq!(ended[0], "log join-failed by a: downing.strategy is incompatible");
+    assert_eq!(
+        ended[0],
+        "log join-failed by a: downing.strategy is incompatible"
+    );
 }
 
 #[test]
@@ -346,7 +358,11 @@ fn a_join_is_let_in_welcomed_and_told_of() {
     );
     // The welcome got lost.
     assert_eq!(
-        shown(&step(&mut a, 5, handshake("x", None, Message::Join(join())))),
+        shown(&step(
+            &mut a,
+            5,
+            handshake("x", None, Message::Join(join()))
+        )),
         ["to x: welcome (a b x:j, seen by a)"]
     );
 }
@@ -437,7 +453,10 @@ fn a_new_incarnation_waits_until_the_old_one_is_declared_dead_and_removed() {
         shown(&step(&mut a, 500, again(500))),
         ["to b: join-refused (an older incarnation of this address is being removed)"]
     );
-    assert!(shown(&step(&mut a, 1000, Event::Wake)).contains(&"log member-changed b down removed".into()));
+    assert!(
+        shown(&step(&mut a, 1000, Event::Wake))
+            .contains(&"log member-changed b down removed".into())
+    );
     assert_eq!(
         shown(&step(&mut a, 1500, again(1500)))[0],
         "to b: welcome (a b:j, seen by a)"
@@ -491,7 +510,11 @@ fn five_nodes_become_one_cluster_in_whatever_order_they_start() {
         }
         world.run_until(30_000);
         for host in hosts {
-            assert_eq!(statuses(&world, host), all(&hosts, Status::Up), "{host} of {first}");
+            assert_eq!(
+                statuses(&world, host),
+                all(&hosts, Status::Up),
+                "{host} of {first}"
+            );
         }
         assert!(world.is_converged());
         let ages = world.nodes["a"].gossip().members().iter();
@@ -505,7 +528,12 @@ fn five_nodes_become_one_cluster_in_whatever_order_they_start() {
 fn without_the_first_seed_nobody_is_up() {
     let mut world = World::of(&["b", "c"], &["a", "b"], &Settings::default());
     world.run_until(60_000);
-    assert!(world.nodes.values().all(|node| node.gossip().members().is_empty()));
+    assert!(
+        world
+            .nodes
+            .values()
+            .all(|node| node.gossip().members().is_empty())
+    );
 }
 
 #[test]

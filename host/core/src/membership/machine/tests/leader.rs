@@ -30,11 +30,17 @@ fn with_agreement_joining_members_are_let_up_in_the_order_of_their_addresses() {
     let mut a = member(agreed("a c:j b:w"));
     assert_eq!(
         round(&mut a, 1000),
-        ["log member-changed b weakly-up up", "log member-changed c joining up"]
+        [
+            "log member-changed b weakly-up up",
+            "log member-changed c joining up"
+        ]
     );
     assert_eq!(shown_picture(a.gossip()), "a b c, seen by a");
     let numbers = a.gossip().members().iter().map(|member| member.up_number);
-    assert_eq!(numbers.collect::<alloc::vec::Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    assert_eq!(
+        numbers.collect::<alloc::vec::Vec<_>>(),
+        [Some(1), Some(2), Some(3)]
+    );
 }
 
 #[test]
@@ -77,9 +83,16 @@ fn who_leaves_exits_and_the_oldest_hear_of_it_at_once() {
 fn who_has_shut_down_is_removed_and_who_has_not_is_waited_for() {
     let mut a = member(agreed("a b c:e"));
     assert_eq!(round(&mut a, 1000), [""; 0]);
-    let confirmed = super::world::from("c", 1500, crate::membership::message::Message::ExitingConfirmed);
+    let confirmed = super::world::from(
+        "c",
+        1500,
+        crate::membership::message::Message::ExitingConfirmed,
+    );
     assert_eq!(step(&mut a, 1500, confirmed), []);
-    assert_eq!(round(&mut a, 2000), ["log member-changed c exiting removed"]);
+    assert_eq!(
+        round(&mut a, 2000),
+        ["log member-changed c exiting removed"]
+    );
     assert_eq!(shown_picture(a.gossip()), "a b, seen by a");
     assert!(a.gossip().tombstones().contains(&super::world::node("c")));
 }
@@ -103,8 +116,14 @@ fn one_unreachable_member_stops_everything_but_weakly_up() {
     assert_eq!(round(&mut a, 1000), [""; 0]);
     assert_eq!(round(&mut a, 7999), [""; 0]);
     // `e` cannot be reached by `b`, which is not down.
-    assert_eq!(round(&mut a, 8000), ["log member-changed c joining weakly-up"]);
-    assert_eq!(shown_picture(a.gossip()), "a b c:w d:l e:j, seen by a, a→b, b→e");
+    assert_eq!(
+        round(&mut a, 8000),
+        ["log member-changed c joining weakly-up"]
+    );
+    assert_eq!(
+        shown_picture(a.gossip()),
+        "a b c:w d:l e:j, seen by a, a→b, b→e"
+    );
 }
 
 #[test]
@@ -149,7 +168,12 @@ fn members_that_prepare_are_ready_with_agreement_and_nobody_is_let_up_meanwhile(
 
 #[test]
 fn each_data_centre_has_a_leader_of_its_own() {
-    let mut a = member(agreed("a@west b@west:j c@east d@east:j".replace("@west:j", ":j@west").replace("@east:j", ":j@east").as_str()));
+    let mut a = member(agreed(
+        "a@west b@west:j c@east d@east:j"
+            .replace("@west:j", ":j@west")
+            .replace("@east:j", ":j@east")
+            .as_str(),
+    ));
     assert_eq!(round(&mut a, 1000), ["log member-changed b joining up"]);
 }
 
@@ -180,6 +204,9 @@ fn a_tombstone_is_forgotten_after_its_time() {
 fn the_round_comes_once_a_second() {
     let mut a = member(agreed("a b c:j"));
     let woken = shown(&step(&mut a, 1000, Event::Wake));
-    assert!(woken.contains(&"log member-changed c joining up".into()), "{woken:?}");
+    assert!(
+        woken.contains(&"log member-changed c joining up".into()),
+        "{woken:?}"
+    );
     assert_eq!(a.rounds.leader, super::world::at(2000));
 }

@@ -88,15 +88,14 @@ fn a_node_that_exits_shuts_down_first_and_is_seen_to_have_seen_it_only_then() {
     let mut c = member(with(picture("a:l b c"), "", "a b c"));
     let exiting = {
         let mut told = c.gossip().clone();
-        told.change(&node("b")).set_status(&node("a"), Status::Exiting).unwrap();
+        told.change(&node("b"))
+            .set_status(&node("a"), Status::Exiting)
+            .unwrap();
         told
     };
     assert_eq!(
         shown(&step(&mut c, 0, from("b", 0, gossip(exiting)))),
-        [
-            "log member-changed a leaving exiting",
-            "begin exit: Left",
-        ]
+        ["log member-changed a leaving exiting", "begin exit: Left",]
     );
     assert_eq!(shown_picture(c.gossip()), "a:e b c, seen by b");
     let done = shown(&step(&mut c, 10, Event::ExitingDone));
@@ -112,7 +111,10 @@ fn a_node_that_exits_shuts_down_first_and_is_seen_to_have_seen_it_only_then() {
             "terminate: Left",
         ]
     );
-    assert_eq!((step(&mut c, 20, Event::ExitingDone), c.next_wake()), (Vec::new(), None));
+    assert_eq!(
+        (step(&mut c, 20, Event::ExitingDone), c.next_wake()),
+        (Vec::new(), None)
+    );
 }
 
 #[test]
@@ -171,7 +173,10 @@ fn a_node_that_is_down_waits_for_the_others_that_are_but_not_for_long() {
     let mut a = member(with(picture("a:d b:d c"), "", "c"));
     for second in 1..=4 {
         let woken = shown(&step(&mut a, 1000 * second, Event::Wake));
-        assert!(!woken.contains(&"terminate: Downed".into()), "{second}: {woken:?}");
+        assert!(
+            !woken.contains(&"terminate: Downed".into()),
+            "{second}: {woken:?}"
+        );
     }
     let woken = shown(&step(&mut a, 5000, Event::Wake));
     assert_eq!(woken.last().map(String::as_str), Some("terminate: Downed"));
@@ -198,7 +203,12 @@ fn one_that_was_removed_unheard_is_told_and_ends() {
     let mut unheard = member(picture("a b c"));
     let ended = shown(&step(&mut unheard, 0, from("b", 0, Message::Gone)));
     assert!(ended.contains(&"begin exit: Downed".into()), "{ended:?}");
-    let downed_by = unheard.gossip().member(&node("a")).unwrap().downed_by.clone();
+    let downed_by = unheard
+        .gossip()
+        .member(&node("a"))
+        .unwrap()
+        .downed_by
+        .clone();
     assert!(downed_by.is_some());
     // From somebody whom this node itself has removed, it means nothing.
     let mut removed = picture("a b c:d");
@@ -223,7 +233,10 @@ fn a_shutdown_of_all_marks_who_is_up_and_cannot_be_taken_back() {
         ]
     );
     assert_eq!(shown_picture(a.gossip()), "a:p b:p c:j d:w e:l, seen by a");
-    assert_eq!(command(&mut a, Command::PrepareShutdown), ["reply to 1: Done"]);
+    assert_eq!(
+        command(&mut a, Command::PrepareShutdown),
+        ["reply to 1: Done"]
+    );
 }
 
 #[test]
@@ -280,7 +293,10 @@ fn the_leader_leaves_and_another_one_leads() {
     world.run_until(25_000);
     assert_eq!(world.ended.get("a"), Some(&TerminateReason::Left));
     assert_eq!(statuses(&world, "b"), all(&["b", "c"], Status::Up));
-    assert_eq!(world.nodes["c"].state().leader, Some(world.nodes["b"].this().clone()));
+    assert_eq!(
+        world.nodes["c"].state().leader,
+        Some(world.nodes["b"].this().clone())
+    );
 }
 
 #[test]
@@ -327,7 +343,11 @@ fn the_smaller_side_of_a_partition_goes_and_the_larger_one_stays() {
         assert_eq!(world.ended.get(host), Some(&TerminateReason::Downed));
     }
     for host in ["c", "d", "e"] {
-        assert_eq!(statuses(&world, host), all(&["c", "d", "e"], Status::Up), "{host}");
+        assert_eq!(
+            statuses(&world, host),
+            all(&["c", "d", "e"], Status::Up),
+            "{host}"
+        );
     }
     let explained = world.effects.iter().filter(|(_, _, effect)| {
         matches!(effect, Effect::Explain(explanation) if explanation.replay().is_some())
@@ -343,7 +363,11 @@ fn the_whole_cluster_prepares_for_its_shutdown() {
     world.command("b", Command::PrepareShutdown);
     world.run_until(25_000);
     for host in hosts {
-        assert_eq!(statuses(&world, host), all(&hosts, Status::ReadyForShutdown), "{host}");
+        assert_eq!(
+            statuses(&world, host),
+            all(&hosts, Status::ReadyForShutdown),
+            "{host}"
+        );
     }
     world.command("a", Command::Leave { node: at("c") });
     world.run_until(35_000);

@@ -162,7 +162,11 @@ fn fields(marker: &Marker) -> String {
         Marker::LeaderIncapacitated {
             unseen,
             unreachable,
-        } => format!(" unseen {} unreachable {}", hosts(unseen), hosts(unreachable)),
+        } => format!(
+            " unseen {} unreachable {}",
+            hosts(unseen),
+            hosts(unreachable)
+        ),
         Marker::JoinFailed { by, reason } => match by {
             Some(by) => format!(" by {}: {reason}", by.host()),
             None => format!(": {reason}"),

@@ -39,7 +39,9 @@ fn a_subscriber_hears_the_present_first_and_then_changes_in_their_order() {
         ["publish to 5: snapshot of 3 members", "reply to 1: Done"]
     );
     let mut told = a.gossip().clone();
-    told.change(&node("b")).set_status(&node("a"), Status::Leaving).unwrap();
+    told.change(&node("b"))
+        .set_status(&node("a"), Status::Leaving)
+        .unwrap();
     assert_eq!(
         shown(&step(&mut a, 0, from("b", 0, gossip(told)))),
         [
@@ -49,9 +51,22 @@ fn a_subscriber_hears_the_present_first_and_then_changes_in_their_order() {
             "publish to 5: topology-changed",
         ]
     );
-    command(&mut a, Command::Unsubscribe { subscriber: SubscriberId(5) });
-    let left = command(&mut a, Command::Leave { node: Target::Current(address("b")) });
-    assert!(!left.iter().any(|line| line.starts_with("publish")), "{left:?}");
+    command(
+        &mut a,
+        Command::Unsubscribe {
+            subscriber: SubscriberId(5),
+        },
+    );
+    let left = command(
+        &mut a,
+        Command::Leave {
+            node: Target::Current(address("b")),
+        },
+    );
+    assert!(
+        !left.iter().any(|line| line.starts_with("publish")),
+        "{left:?}"
+    );
 }
 
 #[test]
@@ -77,9 +92,17 @@ fn who_subscribes_before_the_join_misses_nothing() {
 fn the_end_is_told_last() {
     let mut a = member(with(picture("a:e b"), "", "b"));
     command(&mut a, subscribe(Mode::Snapshot, Interest::default()));
-    command(&mut a, Command::OnMemberRemoved { callback: CallbackId(8) });
+    command(
+        &mut a,
+        Command::OnMemberRemoved {
+            callback: CallbackId(8),
+        },
+    );
     let ended = shown(&step(&mut a, 0, Event::ExitingDone));
-    let told: Vec<_> = ended.iter().filter(|line| !line.starts_with("to ")).collect();
+    let told: Vec<_> = ended
+        .iter()
+        .filter(|line| !line.starts_with("to "))
+        .collect();
     assert_eq!(
         told,
         [
@@ -91,7 +114,12 @@ fn the_end_is_told_last() {
     );
     assert!(a.state().member(&node("a")).is_none());
     assert_eq!(
-        command(&mut a, Command::OnMemberRemoved { callback: CallbackId(9) }),
+        command(
+            &mut a,
+            Command::OnMemberRemoved {
+                callback: CallbackId(9)
+            }
+        ),
         ["callback 9", "reply to 1: Done"]
     );
 }
@@ -100,13 +128,29 @@ fn the_end_is_told_last() {
 fn a_callback_is_called_once_whenever_it_was_asked_for() {
     let mut a = machine("a");
     assert_eq!(
-        command(&mut a, Command::OnMemberUp { callback: CallbackId(1) }),
+        command(
+            &mut a,
+            Command::OnMemberUp {
+                callback: CallbackId(1)
+            }
+        ),
         ["reply to 1: Done"]
     );
     let formed = shown(&step(&mut a, 0, start(&["a"])));
-    assert_eq!(formed.iter().filter(|line| line.starts_with("callback")).count(), 1);
     assert_eq!(
-        command(&mut a, Command::OnMemberUp { callback: CallbackId(2) }),
+        formed
+            .iter()
+            .filter(|line| line.starts_with("callback"))
+            .count(),
+        1
+    );
+    assert_eq!(
+        command(
+            &mut a,
+            Command::OnMemberUp {
+                callback: CallbackId(2)
+            }
+        ),
         ["callback 2", "reply to 1: Done"]
     );
 }
@@ -121,17 +165,32 @@ fn events_fold_to_the_state() {
         world.handle(host, start(&["a"]));
     }
     world.run_until(15_000);
-    world.command("a", Command::Leave { node: Target::Current(address("d")) });
+    world.command(
+        "a",
+        Command::Leave {
+            node: Target::Current(address("d")),
+        },
+    );
     world.crash("c");
     world.run_until(70_000);
     for host in ["a", "b"] {
         let mut folded = ClusterState::default();
         for (_, teller, effect) in &world.effects {
-            if let (true, Effect::Publish { notice: Notice::Event(event), .. }) = (teller == host, effect) {
+            if let (
+                true,
+                Effect::Publish {
+                    notice: Notice::Event(event),
+                    ..
+                },
+            ) = (teller == host, effect)
+            {
                 folded.apply(event);
             }
         }
-        assert!(folded.tells_the_same_as(world.nodes[host].state()), "{host}");
+        assert!(
+            folded.tells_the_same_as(world.nodes[host].state()),
+            "{host}"
+        );
     }
 }
 
@@ -146,7 +205,12 @@ fn shared_values_reach_all_and_go_with_their_node() {
     };
     world.command("a", set(b"red"));
     world.run_until(18_000);
-    let at_c = |world: &World| world.nodes["c"].shared().get_of(&node("a"), "colour").cloned();
+    let at_c = |world: &World| {
+        world.nodes["c"]
+            .shared()
+            .get_of(&node("a"), "colour")
+            .cloned()
+    };
     assert_eq!(at_c(&world), Some(Arc::from(&b"red"[..])));
     world.command("a", set(b"blue"));
     world.run_until(21_000);
@@ -179,7 +243,13 @@ fn agreement_is_told_and_revoked() {
             extract: Extract::NUMBER,
         },
     );
-    world.command("a", Command::RegisterConsensus { key: TOPOLOGY.into(), extract: Extract::WHOLE });
+    world.command(
+        "a",
+        Command::RegisterConsensus {
+            key: TOPOLOGY.into(),
+            extract: Extract::WHOLE,
+        },
+    );
     world.command(
         "a",
         Command::AwaitConsensus {
@@ -206,13 +276,22 @@ fn agreement_is_told_and_revoked() {
         .flat_map(|(_, _, effect)| shown(core::slice::from_ref(effect)))
         .filter(|line| line.starts_with("agreed on step") || line.starts_with("waited"))
         .collect();
-    assert_eq!(told, ["agreed on step: Some(4)", "waited 3: Some(4)", "agreed on step: None"]);
+    assert_eq!(
+        told,
+        [
+            "agreed on step: Some(4)",
+            "waited 3: Some(4)",
+            "agreed on step: None"
+        ]
+    );
 }
 
 #[test]
 fn a_word_reaches_every_member_this_one_too() {
     let mut a = member(picture("a b c"));
-    let word = |byte: u8| Command::Broadcast { bytes: [byte].as_slice().into() };
+    let word = |byte: u8| Command::Broadcast {
+        bytes: [byte].as_slice().into(),
+    };
     assert_eq!(
         command(&mut a, word(1)),
         [
@@ -225,7 +304,10 @@ fn a_word_reaches_every_member_this_one_too() {
     // The next one waits for a moment, for others that may come.
     assert_eq!(command(&mut a, word(2)), ["reply to 1: Done"]);
     assert_eq!(a.next_wake(), Some(at(10)));
-    assert_eq!(shown(&step(&mut a, 10, Event::Wake))[0], "deliver from a: [2]");
+    assert_eq!(
+        shown(&step(&mut a, 10, Event::Wake))[0],
+        "deliver from a: [2]"
+    );
     let mut x = machine("x");
     assert_eq!(
         command(&mut x, word(1)),

@@ -35,7 +35,11 @@ fn a_heartbeat_is_answered_with_its_own_words_whoever_sends_it() {
             &answered[..],
             [Effect::Send { envelope, .. }] if envelope.message == Message::HeartbeatReply(beat(7, 3))
         ));
-        let answered = step(&mut a, 0, from(host, 0, Message::CrossHeartbeat(beat(8, 3))));
+        let answered = step(
+            &mut a,
+            0,
+            from(host, 0, Message::CrossHeartbeat(beat(8, 3))),
+        );
         assert!(matches!(
             &answered[..],
             [Effect::Send { envelope, .. }] if envelope.message == Message::CrossHeartbeatReply(beat(8, 3))
@@ -56,10 +60,21 @@ fn everyone_near_is_asked_once_a_second() {
 #[test]
 fn an_answer_is_measured_and_one_that_does_not_count_is_counted() {
     let mut a = member(picture("a b"));
-    step(&mut a, 40, from("b", 40, Message::HeartbeatReply(beat(1, 0))));
-    let trips: Vec<_> = a.round_trips().map(|(node, trip)| (node.clone(), trip.as_millis())).collect();
+    step(
+        &mut a,
+        40,
+        from("b", 40, Message::HeartbeatReply(beat(1, 0))),
+    );
+    let trips: Vec<_> = a
+        .round_trips()
+        .map(|(node, trip)| (node.clone(), trip.as_millis()))
+        .collect();
     assert_eq!(trips, [(node("b"), 40)]);
-    step(&mut a, 50, from("b", 50, Message::HeartbeatReply(beat(1, 0))));
+    step(
+        &mut a,
+        50,
+        from("b", 50, Message::HeartbeatReply(beat(1, 0))),
+    );
     assert_eq!(a.counters().stale_heartbeats, 1);
 }
 
@@ -71,7 +86,11 @@ fn who_never_answers_becomes_unreachable_and_who_answers_again_reachable() {
         now += 1000;
         assert!(now < 20_000, "nobody was missed");
         let told = wake(&mut a, now);
-        step(&mut a, now, from("c", now, Message::HeartbeatReply(beat(now / 1000 + 1, now))));
+        step(
+            &mut a,
+            now,
+            from("c", now, Message::HeartbeatReply(beat(now / 1000 + 1, now))),
+        );
         if told.iter().any(|line| line.starts_with("log unreachable")) {
             break told;
         }
@@ -82,8 +101,16 @@ fn who_never_answers_becomes_unreachable_and_who_answers_again_reachable() {
     for _ in 0..3 {
         now += 1000;
         wake(&mut a, now);
-        step(&mut a, now, from("b", now, Message::HeartbeatReply(beat(now / 1000 + 1, now))));
-        step(&mut a, now, from("c", now, Message::HeartbeatReply(beat(now / 1000 + 1, now))));
+        step(
+            &mut a,
+            now,
+            from("b", now, Message::HeartbeatReply(beat(now / 1000 + 1, now))),
+        );
+        step(
+            &mut a,
+            now,
+            from("c", now, Message::HeartbeatReply(beat(now / 1000 + 1, now))),
+        );
     }
     assert_eq!(shown_picture(a.gossip()), "a b c, seen by a");
 }
@@ -98,7 +125,10 @@ fn a_node_that_was_held_up_judges_nobody_at_first() {
     }
     let told = wake(&mut a, 60_000);
     assert!(told[0].starts_with("log heartbeat-starvation"), "{told:?}");
-    assert!(!told.iter().any(|line| line.starts_with("log unreachable")), "{told:?}");
+    assert!(
+        !told.iter().any(|line| line.starts_with("log unreachable")),
+        "{told:?}"
+    );
     assert_eq!(a.counters().stalls, 1);
 }
 
@@ -112,16 +142,26 @@ fn what_the_transport_gave_up_is_terminated_and_shut_out_but_not_dead() {
     );
     assert_eq!(shown_picture(a.gossip()), "a b c, seen by a, aTb");
     assert_eq!(
-        shown(&step(&mut a, 0, from("b", 0, Message::Heartbeat(beat(1, 0))))),
+        shown(&step(
+            &mut a,
+            0,
+            from("b", 0, Message::Heartbeat(beat(1, 0)))
+        )),
         ["log rejected heartbeat from b: GoneSender 1"]
     );
-    let shut_out: Vec<_> = a.quarantined_nodes().map(|(node, _)| node.clone()).collect();
+    let shut_out: Vec<_> = a
+        .quarantined_nodes()
+        .map(|(node, _)| node.clone())
+        .collect();
     assert_eq!(shut_out, [node("b")]);
     let clear = Event::Command {
         id: CommandId(1),
         command: Command::ClearQuarantine { node: node("b") },
     };
-    assert_eq!(shown(&step(&mut a, 0, clear)), ["let in b", "reply to 1: Done"]);
+    assert_eq!(
+        shown(&step(&mut a, 0, clear)),
+        ["let in b", "reply to 1: Done"]
+    );
     assert_eq!(a.quarantined_nodes().count(), 0);
 }
 
@@ -132,7 +172,10 @@ fn a_removed_incarnation_is_shut_out_five_seconds_later() {
     assert!(wake(&mut a, 1000).contains(&"log member-changed b down removed".into()));
     assert_eq!(a.quarantine.next_wake(), Some(at(6000)));
     let told = wake(&mut a, 6000);
-    let shut_out: Vec<_> = told.iter().filter(|line| line.contains("quarantine")).collect();
+    let shut_out: Vec<_> = told
+        .iter()
+        .filter(|line| line.contains("quarantine"))
+        .collect();
     assert_eq!(shut_out, ["quarantine b", "log quarantined b"]);
 }
 
@@ -150,7 +193,10 @@ fn a_node_that_a_member_shut_out_asks_the_policy() {
     assert_eq!(told.last().map(String::as_str), Some("begin exit: Downed"));
     // What a stranger says means nothing.
     let mut other = member(picture("a b"));
-    assert_eq!(step(&mut other, 0, Event::QuarantinedBy { node: node("x") }), []);
+    assert_eq!(
+        step(&mut other, 0, Event::QuarantinedBy { node: node("x") }),
+        []
+    );
 }
 
 #[test]
@@ -170,9 +216,18 @@ fn the_lease_is_asked_for_and_decides() {
     }
     assert!(lines.contains(&"lease Acquire".into()), "{lines:?}");
     let told = shown(&step(&mut a, 30_100, Event::Lease(LeaseAnswer::Acquired)));
-    let downed: Vec<_> = told.iter().filter(|line| line.contains("downing-node")).collect();
-    assert_eq!(downed, ["log downing-node c acquire-lease-and-down-unreachable"]);
-    assert!(told.contains(&"log member-changed c up down".into()), "{told:?}");
+    let downed: Vec<_> = told
+        .iter()
+        .filter(|line| line.contains("downing-node"))
+        .collect();
+    assert_eq!(
+        downed,
+        ["log downing-node c acquire-lease-and-down-unreachable"]
+    );
+    assert!(
+        told.contains(&"log member-changed c up down".into()),
+        "{told:?}"
+    );
 }
 
 /// Nobody survives.
@@ -187,7 +242,7 @@ impl Policy for Nobody {
     fn decide(&self, _picture: &Picture) -> Verdict {
         Verdict {
             decision: Decision::DownAll,
-            because: Reason::DownAll,
+            because: Reason::Unconditional,
         }
     }
 }
@@ -203,7 +258,10 @@ fn another_policy_decides_in_place_of_the_settings_and_must_be_everybodys() {
     world.run_until(15_000);
     world.add("d", machine("d"));
     world.handle("d", start(&["a"]));
-    assert!(matches!(world.ended.get("d"), Some(TerminateReason::JoinRefused { .. })));
+    assert!(matches!(
+        world.ended.get("d"),
+        Some(TerminateReason::JoinRefused { .. })
+    ));
     world.crash("c");
     world.run_until(60_000);
     assert_eq!(world.ended.get("a"), Some(&TerminateReason::Downed));
@@ -246,7 +304,12 @@ fn two_data_centres_are_one_cluster_and_a_cut_between_them_is_one_event_and_no_h
         }
     }
     world.run_until(100_000);
-    let unreachable: Vec<_> = world.nodes["b"].state().unreachable_dcs.iter().cloned().collect();
+    let unreachable: Vec<_> = world.nodes["b"]
+        .state()
+        .unreachable_dcs
+        .iter()
+        .cloned()
+        .collect();
     assert_eq!(unreachable, ["east".into()]);
     assert!(world.nodes["b"].state().unreachable.is_empty());
     assert!(world.ended.is_empty());
@@ -270,14 +333,28 @@ fn a_crashed_member_comes_back_under_a_new_incarnation() {
     world.crash("c");
     world.run_until(16_000);
     let profile = Profile::plain();
-    let again = Membership::new(Settings::default(), node("c#2"), profile, None, 9, at(16_000));
+    let again = Membership::new(
+        Settings::default(),
+        node("c#2"),
+        profile,
+        None,
+        9,
+        at(16_000),
+    );
     world.add("c", again.unwrap());
     world.handle("c", start(&["a", "b"]));
     world.run_until(27_000);
     for host in hosts {
         let found = world.nodes[host].gossip().member(&node("c#2"));
-        assert_eq!(found.map(|member| member.status), Some(Status::Up), "{host}");
-        assert!(world.nodes[host].gossip().member(&node("c")).is_none(), "{host}");
+        assert_eq!(
+            found.map(|member| member.status),
+            Some(Status::Up),
+            "{host}"
+        );
+        assert!(
+            world.nodes[host].gossip().member(&node("c")).is_none(),
+            "{host}"
+        );
     }
 }
 
@@ -290,7 +367,14 @@ fn a_restarted_first_seed_finds_its_cluster() {
     world.crash("a");
     let again = machine_with("a", Settings::default(), cluster);
     let this = node("a#5");
-    let again = Membership::new(Settings::default(), this.clone(), Profile::plain(), again.cluster(), 4, at(15_000));
+    let again = Membership::new(
+        Settings::default(),
+        this.clone(),
+        Profile::plain(),
+        again.cluster(),
+        4,
+        at(15_000),
+    );
     world.add("a", again.unwrap());
     world.cut("a", "b");
     world.cut("a", "c");
@@ -300,7 +384,10 @@ fn a_restarted_first_seed_finds_its_cluster() {
     world.cut.clear();
     world.run_until(60_000);
     assert_eq!(
-        world.nodes["b"].gossip().member(&this).map(|member| member.status),
+        world.nodes["b"]
+            .gossip()
+            .member(&this)
+            .map(|member| member.status),
         Some(Status::Up)
     );
     assert_eq!(address("a"), this.address);

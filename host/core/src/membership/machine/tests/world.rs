@@ -8,12 +8,12 @@ use core::time::Duration;
 
 use crate::id::Time;
 use crate::membership::address::Address;
-pub(super) use crate::membership::fixture::node;
 use crate::membership::effects::{Effect, TerminateReason};
+pub(super) use crate::membership::fixture::node;
+use crate::membership::gossip::Gossip;
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Profile, Status};
-use crate::membership::gossip::Gossip;
 use crate::membership::message::{ClusterId, Envelope, GossipMessage, Message};
 use crate::membership::protocol::ProtocolVersion;
 use crate::membership::settings::Settings;
