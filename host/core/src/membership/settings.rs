@@ -113,6 +113,10 @@ pub struct RoleSettings {
 }
 
 /// How a first cluster comes to be.
+///
+/// A node that once belonged to a cluster forms it anew only when every contact point says that it belongs to none: the whole cluster was
+/// stopped. If all contact points stop while other members live on, they would do the same, so name as contact points nodes that do not fail
+/// together, or forbid it with `new-cluster-enabled` once the cluster exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BootstrapSettings {

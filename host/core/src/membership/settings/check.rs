@@ -257,13 +257,12 @@ impl Settings {
                 );
             }
         }
-        if !downing.role.is_empty() {
-            if matches!(downing.strategy, StrategyName::DownAll | StrategyName::Off) {
-                problems.add(
-                    "downing.role",
-                    "no member counts with this downing.strategy",
-                );
-            }
+        let counts_nobody = matches!(downing.strategy, StrategyName::DownAll | StrategyName::Off);
+        if counts_nobody && !downing.role.is_empty() {
+            problems.add(
+                "downing.role",
+                "no member counts with this downing.strategy",
+            );
         }
         problems.period("downing.release-after", downing.release_after);
         if PERIOD_MAX < downing.minority_delay {

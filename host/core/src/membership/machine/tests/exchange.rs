@@ -173,7 +173,8 @@ fn what_is_not_meant_for_this_node_now_is_not_looked_at() {
         version: ProtocolVersion(1),
         message: gossip(picture("a b c:l")),
     };
-    let cases: [(Rejected, &dyn Fn(&mut Envelope)); 9] = [
+    type Slip<'a> = (Rejected, &'a dyn Fn(&mut Envelope));
+    let cases: [Slip<'_>; 9] = [
         (Rejected::WrongUid, &|it| it.to = Some(2)),
         (Rejected::WrongUid, &|it| it.to = None),
         (Rejected::WrongCluster, &|it| {
@@ -277,12 +278,11 @@ fn members_of_two_versions_speak_the_older_one() {
     for host in ["b", "c"] {
         a.send(&node(host), Message::Gone, &mut out);
     }
-    let versions: Vec<u16> = out
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Send { envelope, .. } => Some(envelope.version.0),
-            _ => None,
-        })
-        .collect();
+    let mut versions = Vec::new();
+    for effect in &out {
+        if let Effect::Send { envelope, .. } = effect {
+            versions.push(envelope.version.0);
+        }
+    }
     assert_eq!(versions, [2, 3]);
 }

@@ -142,9 +142,18 @@ pub(super) fn event(event: &ClusterEvent) -> String {
         | ClusterEvent::SeenChanged { .. }
         | ClusterEvent::ReachabilityChanged { .. }
         | ClusterEvent::ClusterShuttingDown => event.name().into(),
-        other => {
-            let member = other.member().expect("the rest is about members");
-            format!("{} {}", other.name(), host(&member.node))
+        ClusterEvent::MemberJoined { member }
+        | ClusterEvent::MemberWeaklyUp { member }
+        | ClusterEvent::MemberUp { member }
+        | ClusterEvent::MemberPreparingForShutdown { member }
+        | ClusterEvent::MemberReadyForShutdown { member }
+        | ClusterEvent::MemberLeft { member }
+        | ClusterEvent::MemberExited { member }
+        | ClusterEvent::MemberDowned { member }
+        | ClusterEvent::MemberChanged { member }
+        | ClusterEvent::UnreachableMember { member }
+        | ClusterEvent::ReachableMember { member } => {
+            format!("{} {}", event.name(), host(&member.node))
         }
     }
 }

@@ -116,7 +116,6 @@ pub(super) struct World {
     /// What nodes wanted besides sending.
     pub(super) effects: Vec<(u64, String, Effect)>,
     under_way: VecDeque<(String, Event)>,
-    finishes_exit: bool,
 }
 
 impl World {
@@ -128,7 +127,6 @@ impl World {
             ended: BTreeMap::new(),
             effects: Vec::new(),
             under_way: VecDeque::new(),
-            finishes_exit: true,
         }
     }
 
@@ -216,26 +214,22 @@ impl World {
     }
 
     fn carry_out(&mut self, host: &str, effect: Effect) {
-        match effect {
-            Effect::Send { to, envelope } => {
-                let to: String = to.host().into();
-                if !self.cut.contains(&(host.into(), to.clone())) {
-                    let event = received(self.now, envelope);
-                    self.under_way.push_back((to, event));
-                }
-                return;
+        if let Effect::Send { to, envelope } = effect {
+            let to: String = to.host().into();
+            if !self.cut.contains(&(host.into(), to.clone())) {
+                let event = received(self.now, envelope);
+                self.under_way.push_back((to, event));
             }
-            Effect::BeginExit { .. } if self.finishes_exit => {
-                self.under_way.push_back((host.into(), Event::ExitingDone));
-            }
-            Effect::Terminate { ref reason } => {
-                self.ended.insert(host.into(), reason.clone());
-            }
-            _ => {}
+            return;
+        }
+        if let Effect::BeginExit { .. } = effect {
+            self.under_way.push_back((host.into(), Event::ExitingDone));
+        }
+        if let Effect::Terminate { reason } = &effect {
+            self.ended.insert(host.into(), reason.clone());
+            self.nodes.remove(host);
         }
         self.effects.push((self.now, host.into(), effect));
-        let ended = &self.ended;
-        self.nodes.retain(|host, _| !ended.contains_key(host));
     }
 }
 
