@@ -15,6 +15,7 @@ pub mod node;
 pub mod project;
 pub mod sample;
 pub mod settings;
+pub mod sim;
 pub mod state;
 pub mod terminal;
 pub mod test;
@@ -161,6 +162,9 @@ enum Command {
     /// Explain and check settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
+    /// Run a cluster that exists only in memory: scenarios with faults, and what must then hold
+    #[command(subcommand)]
+    Sim(sim::SimCommand),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  granary completion bash > ~/.local/share/bash-completion/completions/granary"
@@ -255,6 +259,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Doctor(args) => doctor::doctor(&client()?, terminal, &args).await,
         Command::Toolchain(command) => toolchain::run(terminal, &command).await,
         Command::Config(command) => settings::run(terminal, &command),
+        Command::Sim(command) => sim::sim(terminal, &command),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "granary", &mut script);

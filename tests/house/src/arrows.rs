@@ -9,8 +9,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/store", &["granary-core"]),
     (
         "host/node",
-        &["granary-core", "granary-runtime", "granary-store"],
+        &[
+            "granary-core",
+            "granary-runtime",
+            "granary-sim",
+            "granary-store",
+        ],
     ),
+    ("tests/sim", &["granary-core"]),
 ];
 
 /// Libraries with one home: (the start of a name, the folder that may name it, why).
@@ -68,7 +74,10 @@ fn manifests_below(folder: &str) -> Vec<String> {
 #[test]
 fn arrows_between_our_crates_are_those_of_the_table() {
     let mut findings = Vec::new();
-    for manifest in manifests_below("host/") {
+    for manifest in manifests_below("host/")
+        .into_iter()
+        .chain(manifests_below("tests/sim"))
+    {
         let folder = manifest.trim_end_matches("/Cargo.toml");
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == folder) else {
             findings.push(format!(
@@ -186,6 +195,7 @@ fn versions_are_named_once_in_the_workspace_table() {
     for manifest in manifests_below("host/")
         .into_iter()
         .chain(manifests_below("bench/"))
+        .chain(manifests_below("tests/sim"))
     {
         let table = toml(&manifest);
         let Some(own) = table.get("dependencies").and_then(toml::Value::as_table) else {

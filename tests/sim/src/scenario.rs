@@ -1,81 +1,6 @@
 //! The scenario file: a cluster, what happens to it, and what must then hold.
 //!
-//! ```toml
-//! seed = 7                       # 0 unless given; every draw comes from it
-//!
-//! [network]                      # between any two nodes; all of it optional
-//! latency = ["1ms", "20ms"]      # drawn for each message, so that messages overtake each other
-//! loss = 0.0                     # share of messages that are lost
-//! duplicate = 0.0                # share of messages that arrive twice
-//!
-//! [cluster]                      # the membership settings of every node, as in node.toml
-//! downing.strategy = "keep-majority"
-//!
-//! [[node]]
-//! name = "a"                     # also its host; every node listens on port 7000, so "a" < "b" in address order
-//! roles = ["web"]                # none unless given
-//! dc = "default"
-//! app-version = "1.0.0"
-//! seeds = ["a", "b"]             # the contact points; the first node of the file unless given
-//! kinds = []                     # kinds that it hosts
-//! capacity = 1
-//! labels = { zone = "x" }
-//!
-//! [[step]]
-//! at = "0s"
-//! do = "start"
-//! nodes = ["a", "b"]
-//!
-//! [[expect]]
-//! at = "10s"                     # or within = ["10s", "30s"], or always = ["10s", "60s"]; windows include both ends
-//! on = ["a", "b"]                # whose view; all nodes that run and are not paused unless given
-//! status = { a = "up" }
-//! ```
-//!
-//! # Steps
-//!
-//! Steps at one moment run in the order of the file, after what was expected of that moment. `node = "a"` and `nodes = ["a"]` mean the same.
-//!
-//! | `do` | keys | what happens |
-//! |---|---|---|
-//! | `start` | `nodes` (all unless given) | a process starts, with a uid of its own |
-//! | `crash` | `nodes` | it is gone without a word; what it had stored stays |
-//! | `restart` | `nodes` | it is gone without a word if it runs, and starts again with a new uid |
-//! | `pause`, `resume` | `nodes` | it stands still, as under a debugger; its clock goes on, and messages wait for it |
-//! | `cut` | `from`, `to` (all others unless given), `one-way = false` | messages from the ones to the others are lost |
-//! | `heal` | `from`, `to`, `one-way`; or nothing, or `all = true` | the links carry messages again |
-//! | `leave` | `node`, `via` (itself unless given) | an operator asks `via` to let `node` leave |
-//! | `down` | `node`, `via` (the first other running node unless given) | an operator declares the node's latest incarnation down |
-//! | `prepare-shutdown` | `via` (the first running node unless given) | the whole cluster prepares to stop |
-//! | `set-state` | `node`, `key`, `value` (deletes without it) | shared state of that node |
-//! | `skew` | `nodes`, `by` (`"2s"`, `"-2s"`) | its clock is put forward at once; backward it stands until time has caught up, for a node's clock never goes back |
-//! | `loss`, `duplicate` | `rate`, and links | messages are lost or doubled from now on |
-//! | `latency` | `range = ["1ms", "20ms"]`, and links | messages take that long from now on |
-//! | `settings` | `nodes`, and any key of `[cluster]` | these hold for the next start of the nodes |
-//!
-//! Links are `from` and `to` with `one-way`, or `nodes` for all links of these nodes, or nothing for all links.
-//!
-//! # Expectations
-//!
-//! All keys of one `[[expect]]` must hold at the same moment, on each node that it looks at.
-//!
-//! | key | holds when |
-//! |---|---|
-//! | `status = { c = "up" }` | the view has `c` in that status, or in one of a list; `"removed"` is a node that is not in the view |
-//! | `members = ["a", "b"]` | the view has exactly these nodes, whatever their status |
-//! | `unreachable = []` | exactly these are unreachable in the view |
-//! | `leader = "a"` | `a` leads in the view; `false` where nobody is to lead |
-//! | `role-leader = { web = "a" }` | the same among the nodes with a role |
-//! | `oldest = "a"`, `oldest = { web = "a" }` | the oldest node of the own data centre, or of those with a role |
-//! | `terminated = ["c"]` | each of these has ended by itself; `[]`: none has, so far |
-//! | `converged = true` | the view has converged |
-//! | `event = { name = "member-removed", node = "c", previous = "exiting" }` | the node has published such an event: up to `at`, or in the window |
-//! | `state = { "a/key" = "value" }`, `state = { a = { key = "value" } }` | the shared state of `a` reads so; `false` where there is to be none |
-//! | `same-view = true` | all these nodes see the same members, statuses and unreachable nodes |
-//!
-//! An event is looked for by any of `name`, `node`, `previous` (status), `role` and `dc`; for `leader-changed`, `node` is the new leader.
-//! `count = 2` wants exactly so many, `count = 0` none; `order = ["member-left", "member-exited", "member-removed"]` wants these names
-//! to follow one another, others between them or not. A list of such tables wants each of them.
+#![doc = include_str!("../SCENARIOS.md")]
 
 mod expect;
 mod node;
@@ -91,6 +16,9 @@ pub use reader::Problem;
 pub use step::{Action, Links, Step};
 
 use reader::Reader;
+
+/// The format, for people.
+pub const FORMAT: &str = include_str!("../SCENARIOS.md");
 
 /// The longest span of time in a scenario.
 pub const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -209,3 +137,6 @@ impl Scenario {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use granary_core::membership::event::ClusterEvent;
 use granary_core::membership::member::Status;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
@@ -261,15 +262,12 @@ fn statuses<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names, wants
     }
 }
 
-/// The names of every kind of event.
-pub(super) const EVENT_NAMES: &[&str] = &[];
-
 fn event_name<'t>(reader: &mut Reader<'t>, field: &Field<'t>) -> Option<String> {
     let name = reader.text(field)?;
-    if EVENT_NAMES.contains(&name.as_str()) {
+    if ClusterEvent::NAMES.contains(&name.as_str()) {
         return Some(name);
     }
-    let known = EVENT_NAMES.join(", ");
+    let known = ClusterEvent::NAMES.join(", ");
     reader.slip(field, format!("\"{name}\" is none of: {known}"));
     None
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use granary_core::id::KindName;
 use granary_core::membership::address::Address;
 use granary_core::membership::member::{AppVersion, Profile};
-use granary_core::membership::protocol::ProtocolRange;
 use granary_core::membership::settings::Settings;
 
 use super::reader::{Field, Fields, Reader};
@@ -148,15 +147,7 @@ fn node<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'t>) -> Option<Node> {
             return None;
         }
     };
-    let mut profile = Profile {
-        roles: BTreeSet::new(),
-        dc: "default".into(),
-        app_version: AppVersion("0.0.0".into()),
-        kinds: BTreeSet::new(),
-        capacity: 1,
-        labels: BTreeMap::new(),
-        protocol: ProtocolRange::SUPPORTED,
-    };
+    let mut profile = Profile::plain();
     if let Some(field) = fields.take("roles") {
         let roles = reader.texts(&field);
         profile.roles = roles.into_iter().map(Into::into).collect();
@@ -165,9 +156,9 @@ fn node<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'t>) -> Option<Node> {
         profile.dc = reader.text(&field)?.into();
     }
     if let Some(field) = fields.take("app-version") {
-        match reader.text(&field)?.parse::<String>() {
-            Ok(version) => profile.app_version = AppVersion(version.into()),
-            Err(error) => reader.slip(&field, format!("{error}")),
+        match AppVersion::parse(&reader.text(&field)?) {
+            Ok(version) => profile.app_version = version,
+            Err(error) => reader.slip(&field, error.to_string()),
         }
     }
     if let Some(field) = fields.take("kinds") {

@@ -1,0 +1,229 @@
+//! Scenarios that nobody wrote: from a seed, a cluster, a time of faults, and a time of quiet in which everything must come right.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::check::Rules;
+use crate::run::{Replay, Steps, play};
+use crate::scenario::{Action, Link, Links, Scenario, Step};
+use crate::trace::Line;
+use crate::world::World;
+
+/// How long faults go on.
+const FAULTS: Duration = Duration::from_secs(60);
+/// How long nothing happens after that, before views are compared.
+pub const QUIET: Duration = Duration::from_secs(90);
+
+/// The sample of a size and a strategy, of which the rest is drawn.
+fn draft(rng: &mut Rng) -> Scenario {
+    let nodes = rng.usize(3..=8);
+    let quorum = nodes / 2 + 1;
+    let strategy = match rng.u8(0..5) {
+        0 => format!("downing.strategy = \"static-quorum\"\ndowning.quorum-size = {quorum}"),
+        1 => "downing.strategy = \"keep-majority\"".to_owned(),
+        2 => format!(
+            "downing.strategy = \"keep-oldest\"\ndowning.down-if-alone = {}",
+            rng.bool()
+        ),
+        3 => "downing.strategy = \"lease-majority\"".to_owned(),
+        _ => "downing.strategy = \"down-all\"".to_owned(),
+    };
+    let unstable = if rng.bool() { "on" } else { "off" };
+    let mut text = format!(
+        "[cluster]\nstable-after = \"5s\"\n{strategy}\ndowning.down-all-when-unstable = \"{unstable}\"\n"
+    );
+    // Whoever restarts asks all others: nodes that know of some only may find these restarted, too, and form a second cluster beside the rest.
+    for node in 0..nodes {
+        // Letters stand in the order of addresses.
+        let name = char::from(b'a' + u8::try_from(node).unwrap_or(0));
+        let role = if rng.bool() { "\"web\"" } else { "" };
+        text.push_str(&format!(
+            "[[node]]\nname = \"{name}\"\nroles = [{role}]\nseeds = \"all\"\n"
+        ));
+    }
+    Scenario::parse(&text).expect("a scenario that this file writes is one")
+}
+
+/// The scenario of a seed.
+pub fn scenario(seed: u64) -> Scenario {
+    let mut rng = Rng::with_seed(seed);
+    let mut scenario = draft(&mut rng);
+    scenario.seed = seed;
+    let count = scenario.nodes.len();
+    let mut steps = Vec::new();
+    let mut add = |at: Duration, action: Action| {
+        steps.push(Step {
+            line: 0,
+            at,
+            action,
+        });
+    };
+    for node in 0..count {
+        let at = Duration::from_millis(rng.u64(0..8_000));
+        add(at, Action::Start(vec![node]));
+    }
+    for _ in 0..rng.usize(2..=10) {
+        let at = Duration::from_millis(rng.u64(5_000..55_000));
+        for (after, action) in fault(&mut rng, count) {
+            add((at + after).min(FAULTS), action);
+        }
+    }
+    for _ in 0..rng.usize(0..6) {
+        let at = Duration::from_millis(rng.u64(5_000..60_000));
+        add(at, set_state(&mut rng, count));
+    }
+    add(FAULTS, Action::Heal(Links::All));
+    add(FAULTS, Action::Loss(Links::All, 0.0));
+    add(FAULTS, Action::Duplicate(Links::All, 0.0));
+    let latency = Link::default().latency;
+    add(FAULTS, Action::Latency(Links::All, latency));
+    add(FAULTS, Action::Resume((0..count).collect()));
+    // The last step only keeps the clock going.
+    add(FAULTS + QUIET, Action::Heal(Links::All));
+    steps.sort_by_key(|step| step.at);
+    scenario.steps = steps;
+    scenario
+}
+
+fn set_state(rng: &mut Rng, count: usize) -> Action {
+    let value = (0 < rng.u8(0..4)).then(|| rng.u64(..).to_string());
+    Action::SetState {
+        node: rng.usize(0..count),
+        key: format!("key-{}", rng.u8(0..3)),
+        value,
+    }
+}
+
+/// One fault, and what ends it.
+fn fault(rng: &mut Rng, count: usize) -> Vec<(Duration, Action)> {
+    let node = rng.usize(0..count);
+    let later = Duration::from_millis(rng.u64(100..25_000));
+    let at_once = Duration::ZERO;
+    let via = rng.bool().then(|| rng.usize(0..count));
+    match rng.u8(0..13) {
+        0 => vec![(at_once, Action::Crash(vec![node]))],
+        1 => vec![
+            (at_once, Action::Crash(vec![node])),
+            (later, Action::Start(vec![node])),
+        ],
+        2 => vec![(at_once, Action::Restart(vec![node]))],
+        3 => vec![
+            (at_once, Action::Pause(vec![node])),
+            (later, Action::Resume(vec![node])),
+        ],
+        4 | 5 => {
+            let links = sides(rng, count);
+            vec![
+                (at_once, Action::Cut(links.clone())),
+                (later, Action::Heal(links)),
+            ]
+        }
+        6 => {
+            let links = pair(rng, count);
+            vec![
+                (at_once, Action::Cut(links.clone())),
+                (later, Action::Heal(links)),
+            ]
+        }
+        7 => vec![(at_once, Action::Leave { node, via })],
+        8 => vec![(at_once, Action::Down { node, via })],
+        9 => {
+            let by = rng.i64(-3_000_000_000..=3_000_000_000);
+            vec![(at_once, Action::Skew { nodes: vec![node], by })]
+        }
+        10 => vec![
+            (at_once, Action::Loss(Links::All, rng.f64() * 0.3)),
+            (later, Action::Loss(Links::All, 0.0)),
+        ],
+        11 => vec![
+            (at_once, Action::Duplicate(Links::All, rng.f64() * 0.3)),
+            (later, Action::Duplicate(Links::All, 0.0)),
+        ],
+        _ => {
+            let most = Duration::from_millis(rng.u64(20..1_500));
+            let latency = (Duration::from_millis(1), most);
+            vec![
+                (at_once, Action::Latency(Links::All, latency)),
+                (later, Action::Latency(Links::All, Link::default().latency)),
+            ]
+        }
+    }
+}
+
+/// Two sides of a partition, or a partition that lets messages through in one direction.
+fn sides(rng: &mut Rng, count: usize) -> Links {
+    let split: BTreeSet<usize> = (0..count).filter(|_| rng.bool()).collect();
+    let (from, to) = (0..count).partition(|node| split.contains(node));
+    let one_way = rng.u8(0..4) == 0;
+    Links::Between { from, to, one_way }
+}
+
+/// One link between two nodes.
+fn pair(rng: &mut Rng, count: usize) -> Links {
+    let from = rng.usize(0..count);
+    let to = (from + rng.usize(1..count)) % count;
+    Links::Between {
+        from: vec![from],
+        to: vec![to],
+        one_way: rng.bool(),
+    }
+}
+
+/// What came of a run that was drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Runs of one seed have the same digest.
+    pub digest: u64,
+    /// How many nodes ran in the end.
+    pub running: usize,
+}
+
+/// A rule that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The seed that comes here again.
+    pub seed: u64,
+    /// When, and which rule, and why.
+    pub why: String,
+    /// What happened before, the latest last.
+    pub before: Vec<Line>,
+}
+
+/// Draws a scenario and holds every rule against it. Errors: the first that does not hold, with so many lines of what happened before.
+pub fn check(seed: u64, lines: usize) -> Result<Checked, Box<Broken>> {
+    let _replay = Replay(seed);
+    let scenario = scenario(seed);
+    let mut world = World::new(&scenario, seed);
+    match hold(&scenario, &mut world) {
+        Ok(()) => Ok(Checked {
+            digest: world.tally().digest(),
+            running: world.hosts().iter().filter(|host| host.runs()).count(),
+        }),
+        Err(why) => Err(Box::new(Broken {
+            seed,
+            why,
+            before: before(&scenario, seed, lines),
+        })),
+    }
+}
+
+fn hold(scenario: &Scenario, world: &mut World) -> Result<(), String> {
+    let rules = Rules::default();
+    world.watch(Box::new(rules.clone()));
+    play(scenario, world, Steps::WherePossible)
+        .map_err(|unmet| format!("after {:?}: {}", unmet.at, unmet.why))?;
+    rules
+        .rest(world)
+        .map_err(|why| format!("after {:?}, of which {QUIET:?} were quiet: {why}", world.now()))
+}
+
+/// The same run again, written down.
+fn before(scenario: &Scenario, seed: u64, lines: usize) -> Vec<Line> {
+    let mut world = World::new(scenario, seed);
+    let lines = crate::trace::last(&mut world, lines);
+    // It ends as it did before.
+    drop(hold(scenario, &mut world));
+    lines.take()
+}

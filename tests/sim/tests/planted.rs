@@ -1,0 +1,328 @@
+//! Each rule fails on a bug that is planted for it, and on the same run without the bug it holds.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use granary_core::membership::effects::Effect;
+use granary_core::membership::member::Status;
+use granary_core::membership::message::{Envelope, Message};
+use granary_core::membership::state::ClusterState;
+use granary_core::membership::subscription::Notice;
+use granary_sim::check::callbacks_come_once::CallbacksComeOnce;
+use granary_sim::check::downed_nodes_end::DownedNodesEnd;
+use granary_sim::check::events_fold::EventsFold;
+use granary_sim::check::explanations_replay::ExplanationsReplay;
+use granary_sim::check::no_illegal_transition::NoIllegalTransition;
+use granary_sim::check::one_leader::OneLeader;
+use granary_sim::check::one_side_survives::OneSideSurvives;
+use granary_sim::check::removed_stays_removed::RemovedStaysRemoved;
+use granary_sim::check::state_reaches_all::StateReachesAll;
+use granary_sim::check::views_converge::ViewsConverge;
+use granary_sim::check::{Rule, Rules};
+use granary_sim::run::{Steps, play};
+use granary_sim::scenario::Scenario;
+use granary_sim::world::{REMOVED, Tamper, World};
+
+/// Four nodes; one crashes, one leaves, one sets a value.
+const RUN: &str = r#"
+[cluster]
+stable-after = "5s"
+[[node]]
+name = "a"
+[[node]]
+name = "b"
+[[node]]
+name = "c"
+[[node]]
+name = "d"
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "set-state"
+node = "b"
+key = "colour"
+value = "red"
+[[step]]
+at = "30s"
+do = "leave"
+node = "d"
+[[step]]
+at = "120s"
+do = "heal"
+"#;
+
+/// One of three is gone without a word.
+const CRASHED: &str = r#"
+[cluster]
+stable-after = "5s"
+[[node]]
+name = "a"
+[[node]]
+name = "b"
+[[node]]
+name = "c"
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "crash"
+node = "c"
+[[step]]
+at = "120s"
+do = "heal"
+"#;
+
+/// One of three is declared down, though it is well.
+const DOWNED: &str = r#"
+[cluster]
+stable-after = "5s"
+[[node]]
+name = "a"
+[[node]]
+name = "b"
+[[node]]
+name = "c"
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "down"
+node = "c"
+via = "a"
+[[step]]
+at = "120s"
+do = "heal"
+"#;
+
+/// Two operators, each on one side of a partition, declare the other side down, and nothing tells either side so.
+const TWO_OPERATORS: &str = r#"
+[cluster]
+downing.strategy = "off"
+[[node]]
+name = "a"
+[[node]]
+name = "b"
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "cut"
+from = "a"
+to = "b"
+[[step]]
+at = "40s"
+do = "down"
+node = "b"
+via = "a"
+[[step]]
+at = "40s"
+do = "down"
+node = "a"
+via = "b"
+[[step]]
+at = "120s"
+do = "heal"
+"#;
+
+/// A bug, as what it does to messages, effects and views.
+struct Bug<D, E, V> {
+    deliver: D,
+    carry_out: E,
+    view: V,
+}
+
+impl<D, E, V> Tamper for Bug<D, E, V>
+where
+    D: FnMut(usize, &mut Envelope) -> bool,
+    E: FnMut(usize, &mut Effect) -> bool,
+    V: FnMut(usize, &ClusterState) -> Option<ClusterState>,
+{
+    fn deliver(&mut self, to: usize, envelope: &mut Envelope) -> bool {
+        (self.deliver)(to, envelope)
+    }
+
+    fn carry_out(&mut self, host: usize, effect: &mut Effect) -> bool {
+        (self.carry_out)(host, effect)
+    }
+
+    fn view(&mut self, host: usize, state: &ClusterState) -> Option<ClusterState> {
+        (self.view)(host, state)
+    }
+}
+
+fn all(_to: usize, _envelope: &mut Envelope) -> bool {
+    true
+}
+
+fn every(_host: usize, _effect: &mut Effect) -> bool {
+    true
+}
+
+fn own(_host: usize, _state: &ClusterState) -> Option<ClusterState> {
+    None
+}
+
+/// What `rules` say of a run with a bug.
+fn found(text: &str, rules: &Rules, bug: Option<Box<dyn Tamper>>) -> Result<(), String> {
+    let scenario = Scenario::parse(text).unwrap();
+    let mut world = World::new(&scenario, 7);
+    world.watch(Box::new(rules.clone()));
+    if let Some(bug) = bug {
+        world.tamper(bug);
+    }
+    play(&scenario, &mut world, Steps::AllPossible).map_err(|unmet| unmet.why)?;
+    rules.rest(&world)
+}
+
+/// The rule finds the bug, and nothing without it.
+#[track_caller]
+fn finds(rule: fn() -> Box<dyn Rule>, text: &str, bug: impl Tamper + 'static) {
+    let name = rule().name();
+    assert_eq!(found(text, &Rules::of(vec![rule()]), None), Ok(()));
+    let found = found(text, &Rules::of(vec![rule()]), Some(Box::new(bug)));
+    let why = found.expect_err("the bug is found");
+    assert!(why.starts_with(&format!("{name}: ")), "{why}");
+}
+
+#[test]
+fn without_a_bug_every_rule_holds() {
+    for text in [RUN, DOWNED, CRASHED] {
+        assert_eq!(found(text, &Rules::default(), None), Ok(()));
+    }
+}
+
+#[test]
+fn pictures_that_never_reach_a_node() {
+    let deliver = |to: usize, envelope: &mut Envelope| {
+        let picture = matches!(envelope.message, Message::Gossip(_) | Message::Status(_));
+        to != 2 || !picture
+    };
+    let bug = Bug { deliver, carry_out: every, view: own };
+    finds(|| Box::new(ViewsConverge), RUN, bug);
+}
+
+#[test]
+fn values_that_never_reach_a_node() {
+    let deliver = |to: usize, envelope: &mut Envelope| {
+        to != 2 || !matches!(envelope.message, Message::SharedState(_))
+    };
+    let bug = Bug { deliver, carry_out: every, view: own };
+    finds(|| Box::new(StateReachesAll), RUN, bug);
+}
+
+#[test]
+fn a_downed_node_that_does_not_end() {
+    let carry_out = |_: usize, effect: &mut Effect| {
+        !matches!(effect, Effect::Terminate { .. } | Effect::BeginExit { .. })
+    };
+    let bug = Bug { deliver: all, carry_out, view: own };
+    finds(|| Box::new(DownedNodesEnd::default()), DOWNED, bug);
+}
+
+#[test]
+fn an_event_that_is_swallowed() {
+    let swallowed = Cell::new(false);
+    let carry_out = move |host: usize, effect: &mut Effect| {
+        let up = matches!(effect, Effect::Publish { notice: Notice::Event(event), .. } if event.name() == "member-up");
+        !(host == 1 && up && !swallowed.replace(true))
+    };
+    let bug = Bug { deliver: all, carry_out, view: own };
+    finds(|| Box::new(EventsFold::default()), RUN, bug);
+}
+
+#[test]
+fn a_callback_that_does_not_come() {
+    let carry_out = |_: usize, effect: &mut Effect| {
+        !matches!(effect, Effect::Callback { callback } if *callback == REMOVED)
+    };
+    let bug = Bug { deliver: all, carry_out, view: own };
+    finds(|| Box::new(CallbacksComeOnce::default()), RUN, bug);
+}
+
+#[test]
+fn an_explanation_of_another_decision() {
+    let carry_out = |_: usize, effect: &mut Effect| {
+        if let Effect::Explain(explanation) = effect {
+            explanation.down.clear();
+        }
+        true
+    };
+    let bug = Bug { deliver: all, carry_out, view: own };
+    finds(|| Box::new(ExplanationsReplay), CRASHED, bug);
+}
+
+#[test]
+fn two_sides_that_both_go_on() {
+    let rules = Rules::of(vec![Box::new(OneSideSurvives)]);
+    let why = found(TWO_OPERATORS, &rules, None).expect_err("both sides go on");
+    assert!(why.starts_with("one side survives: "), "{why}");
+}
+
+/// A copy of the state whose members are changed.
+fn with_members(
+    state: &ClusterState,
+    change: impl FnOnce(&mut Vec<granary_core::membership::member::Member>),
+) -> ClusterState {
+    let mut other = state.clone();
+    change(Arc::make_mut(&mut other.members));
+    other
+}
+
+#[test]
+fn a_member_that_goes_back() {
+    let view = |host: usize, state: &ClusterState| {
+        let leaving = state.members.iter().any(|member| member.status == Status::Exiting);
+        (host == 0 && leaving).then(|| {
+            with_members(state, |members| {
+                for member in members {
+                    if member.status == Status::Exiting {
+                        member.status = Status::Up;
+                    }
+                }
+            })
+        })
+    };
+    let bug = Bug { deliver: all, carry_out: every, view };
+    finds(|| Box::new(NoIllegalTransition::default()), RUN, bug);
+}
+
+#[test]
+fn a_member_that_comes_back() {
+    let gone = RefCell::new(None);
+    let view = move |host: usize, state: &ClusterState| {
+        let mut gone = gone.borrow_mut();
+        let leaving = state.members.iter().find(|member| member.status == Status::Exiting);
+        if host != 0 {
+            return None;
+        }
+        if let Some(leaving) = leaving {
+            *gone = Some(leaving.clone());
+            return None;
+        }
+        // It is gone for one picture, and there again in the next.
+        let back = gone.clone()?;
+        (state.members.len() == 3 && state.converged).then(|| with_members(state, |members| members.push(back)))
+    };
+    let bug = Bug { deliver: all, carry_out: every, view };
+    finds(|| Box::new(RemovedStaysRemoved::default()), RUN, bug);
+}
+
+#[test]
+fn a_node_that_thinks_it_leads() {
+    let view = |host: usize, state: &ClusterState| {
+        let led = state.converged && state.leader.is_some();
+        (host == 1 && led).then(|| {
+            let own = state.members.iter().find(|member| member.node.address.host() == "b");
+            let mut other = state.clone();
+            other.leader = own.map(|member| member.node.clone());
+            other
+        })
+    };
+    let bug = Bug { deliver: all, carry_out: every, view };
+    finds(|| Box::new(OneLeader::default()), RUN, bug);
+}
