@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use granary_core::id::Time;
+use granary_core::membership::Membership;
 use granary_core::membership::address::UniqueAddress;
 use granary_core::membership::effects::TerminateReason;
 use granary_core::membership::inputs::Event;
 use granary_core::membership::message::ClusterId;
 use granary_core::membership::settings::Settings;
-use granary_core::membership::Membership;
 
 use crate::clock::Clock;
 use crate::heard::Heard;

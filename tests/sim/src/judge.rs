@@ -74,7 +74,10 @@ impl Judge {
         if hosts.is_empty() {
             return Ok(());
         }
-        let open = self.cases.iter_mut().filter(|case| case.begun && !case.done);
+        let open = self
+            .cases
+            .iter_mut()
+            .filter(|case| case.begun && !case.done);
         for case in open {
             case.look(world, Some(hosts))?;
         }
@@ -220,7 +223,11 @@ impl Case {
                 let wanted: Vec<&str> = statuses.iter().map(view::word).collect();
                 let name = &world.hosts()[*node].node.name;
                 met(statuses.contains(&found), || {
-                    format!("{name} is {}, not {}", view::word(&found), wanted.join(" or "))
+                    format!(
+                        "{name} is {}, not {}",
+                        view::word(&found),
+                        wanted.join(" or ")
+                    )
                 })
             }
             Want::Members(nodes) => {
@@ -229,11 +236,11 @@ impl Case {
             }
             Want::Unreachable(nodes) => {
                 let found = view::unreachable(world, state);
-                met(found == *nodes, || sets(world, "unreachable", &found, nodes))
+                met(found == *nodes, || {
+                    sets(world, "unreachable", &found, nodes)
+                })
             }
-            Want::Leader(node) => {
-                one(world, "the leader", view::leader(world, state), *node)
-            }
+            Want::Leader(node) => one(world, "the leader", view::leader(world, state), *node),
             Want::RoleLeader(role, node) => {
                 let found = view::role_leader(world, state, role);
                 one(world, &format!("the leader of {role}"), found, *node)
@@ -242,11 +249,9 @@ impl Case {
                 let found = view::oldest(world, place, role.as_deref());
                 one(world, "the oldest", found, *node)
             }
-            Want::Converged(converged) => met(state.converged == *converged, || {
-                match converged {
-                    true => "the view has not converged".to_owned(),
-                    false => "the view has converged".to_owned(),
-                }
+            Want::Converged(converged) => met(state.converged == *converged, || match converged {
+                true => "the view has not converged".to_owned(),
+                false => "the view has converged".to_owned(),
             }),
             Want::State(node, key, value) => {
                 let found = view::shared(world, place, *node, key);
@@ -274,7 +279,9 @@ fn shown(value: &Option<String>) -> String {
 }
 
 fn names(world: &World, nodes: &BTreeSet<usize>) -> String {
-    let names = nodes.iter().map(|node| world.hosts()[*node].node.name.clone());
+    let names = nodes
+        .iter()
+        .map(|node| world.hosts()[*node].node.name.clone());
     let names: Vec<String> = names.collect();
     match names.is_empty() {
         true => "nobody".to_owned(),
@@ -342,7 +349,8 @@ fn same_view(world: &World, expect: &Expect, same: bool) -> Result<(), Reason> {
         }
     }
     let name = |place: usize| world.hosts()[place].node.name.as_str();
-    let found = differ.map(|(one, other)| format!("{} and {} see different members", name(one), name(other)));
+    let found = differ
+        .map(|(one, other)| format!("{} and {} see different members", name(one), name(other)));
     met(found.is_none() == same, || {
         found.unwrap_or_else(|| "all see the same members".to_owned())
     })

@@ -108,7 +108,14 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
     writeln!(
         out,
         "{:>6} {:>9} {:>9} {:>14} {:>12} {:>9} {:>14} {:>9}",
-        "nodes", "all up", "converged", "joining bytes", "quiet B/n/s", "left", "leave bytes", "wall"
+        "nodes",
+        "all up",
+        "converged",
+        "joining bytes",
+        "quiet B/n/s",
+        "left",
+        "leave bytes",
+        "wall"
     )?;
     for nodes in sizes {
         let begun = Instant::now();
@@ -132,7 +139,10 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
 }
 
 fn seconds(duration: Option<Duration>) -> String {
-    duration.map_or_else(|| "never".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))
+    duration.map_or_else(
+        || "never".to_owned(),
+        |duration| format!("{:.2} s", duration.as_secs_f64()),
+    )
 }
 
 fn row(growth: &Growth, wall: Duration) -> String {

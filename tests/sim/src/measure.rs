@@ -7,7 +7,7 @@ use granary_core::membership::member::Status;
 use crate::scenario::{Action, Links, Scenario};
 use crate::tally::Count;
 use crate::view;
-use crate::world::World;
+use crate::world::{Wire, World};
 
 /// How often a large world is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -101,7 +101,7 @@ fn gossip(world: &World) -> Count {
 /// Starts `nodes` at once, lets them come up, be quiet, and one of them leave.
 pub fn grow(nodes: usize, seed: u64) -> Growth {
     let mut world = world(nodes, "", seed);
-    world.measure_bytes();
+    world.set_wire(Wire::Counted);
     take(&mut world, &Action::Start((0..nodes).collect()));
     let up = until(&mut world, |world| all_up(world, nodes));
     let rest = until(&mut world, converged);
@@ -112,10 +112,7 @@ pub fn grow(nodes: usize, seed: u64) -> Growth {
     let quiet = gossip(&world);
     world.forget_counts();
     let node = nodes / 2;
-    let leave = Action::Leave {
-        node,
-        via: Some(0),
-    };
+    let leave = Action::Leave { node, via: Some(0) };
     take(&mut world, &leave);
     let left = until(&mut world, |world| {
         !world.hosts()[node].is_there() && all_up(world, nodes - 1) && converged(world)
@@ -176,8 +173,12 @@ pub fn detect(loss: f64, pause: Option<Duration>, seed: u64) -> Detection {
             .state(*place)
             .is_some_and(|state| view::unreachable(world, state).contains(&(NODES - 1)))
     };
-    let first = until(&mut world, |world| (0..NODES - 1).any(|place| sees(world, &place)));
-    let all = until(&mut world, |world| (0..NODES - 1).all(|place| sees(world, &place)));
+    let first = until(&mut world, |world| {
+        (0..NODES - 1).any(|place| sees(world, &place))
+    });
+    let all = until(&mut world, |world| {
+        (0..NODES - 1).all(|place| sees(world, &place))
+    });
     Detection {
         loss,
         pause,

@@ -185,7 +185,11 @@ mod tests {
             .count();
         assert!((6800..7200).contains(&arrived.len()), "{}", arrived.len());
         assert!((3300..3700).contains(&twice), "{twice}");
-        assert!(arrived.iter().all(|after| (latency.0..=latency.1).contains(after)));
+        assert!(
+            arrived
+                .iter()
+                .all(|after| (latency.0..=latency.1).contains(after))
+        );
         assert!(network.send(1, 0).first.is_some());
     }
 }

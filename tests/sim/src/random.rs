@@ -9,7 +9,7 @@ use crate::check::Rules;
 use crate::run::{Replay, Steps, play};
 use crate::scenario::{Action, Link, Links, Scenario, Step};
 use crate::trace::Line;
-use crate::world::World;
+use crate::world::{Wire, World};
 
 /// How long faults go on.
 const FAULTS: Duration = Duration::from_secs(60);
@@ -131,7 +131,13 @@ fn fault(rng: &mut Rng, count: usize) -> Vec<(Duration, Action)> {
         8 => vec![(at_once, Action::Down { node, via })],
         9 => {
             let by = rng.i64(-3_000_000_000..=3_000_000_000);
-            vec![(at_once, Action::Skew { nodes: vec![node], by })]
+            vec![(
+                at_once,
+                Action::Skew {
+                    nodes: vec![node],
+                    by,
+                },
+            )]
         }
         10 => vec![
             (at_once, Action::Loss(Links::All, rng.f64() * 0.3)),
@@ -212,11 +218,15 @@ pub fn check(seed: u64, lines: usize) -> Result<Checked, Box<Broken>> {
 fn hold(scenario: &Scenario, world: &mut World) -> Result<(), String> {
     let rules = Rules::default();
     world.watch(Box::new(rules.clone()));
+    world.set_wire(Wire::Crossed);
     play(scenario, world, Steps::WherePossible)
         .map_err(|unmet| format!("after {:?}: {}", unmet.at, unmet.why))?;
-    rules
-        .rest(world)
-        .map_err(|why| format!("after {:?}, of which {QUIET:?} were quiet: {why}", world.now()))
+    rules.rest(world).map_err(|why| {
+        format!(
+            "after {:?}, of which {QUIET:?} were quiet: {why}",
+            world.now()
+        )
+    })
 }
 
 /// The same run again, written down.

@@ -115,10 +115,16 @@ fn settle(judge: &mut Judge, world: &mut World) -> Result<(), Unmet> {
 pub(crate) struct Replay(pub(crate) u64);
 
 impl Drop for Replay {
-    #[expect(clippy::print_stderr, reason = "the panic that unwinds here is the only one to tell it to")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the panic that unwinds here is the only one to tell it to"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the run was drawn from seed {}: --seed {} comes here again", self.0, self.0);
+            eprintln!(
+                "the run was drawn from seed {}: --seed {} comes here again",
+                self.0, self.0
+            );
         }
     }
 }

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use granary_core::membership::message::Envelope;
-
 /// Messages and bytes of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     /// How many messages.
     pub messages: u64,
-    /// How many bytes they are on the wire; 0 unless bytes are measured.
+    /// How many bytes they are on the wire; 0 unless they were encoded.
     pub bytes: u64,
 }
 
@@ -19,15 +17,9 @@ pub struct Count {
 pub struct Tally {
     kinds: BTreeMap<&'static str, Count>,
     digest: u64,
-    measured: bool,
 }
 
 impl Tally {
-    /// Counts bytes, too, from now on: every message is encoded for that.
-    pub fn measure(&mut self) {
-        self.measured = true;
-    }
-
     /// Forgets the counts; the digest stays.
     pub fn clear(&mut self) {
         self.kinds.clear();
@@ -43,13 +35,10 @@ impl Tally {
         self.digest
     }
 
-    pub(crate) fn sent(&mut self, from: usize, envelope: &Envelope) {
-        let kind = envelope.message.name();
+    pub(crate) fn sent(&mut self, from: usize, kind: &'static str, bytes: u64) {
         let count = self.kinds.entry(kind).or_default();
         count.messages += 1;
-        if self.measured {
-            count.bytes += encoded(envelope);
-        }
+        count.bytes += bytes;
         self.word(from as u64);
         self.word(kind.len() as u64);
     }
@@ -63,9 +52,4 @@ impl Tally {
     fn word(&mut self, word: u64) {
         self.digest = (self.digest ^ word).wrapping_mul(0x0000_0100_0000_01b3);
     }
-}
-
-/// How many bytes a message is on the wire.
-fn encoded(_envelope: &Envelope) -> u64 {
-    0
 }

@@ -26,7 +26,11 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.at.as_secs();
         let millis = self.at.subsec_millis();
-        write!(f, "{seconds:>6}.{millis:03}s  {:<8} {}", self.node, self.text)
+        write!(
+            f,
+            "{seconds:>6}.{millis:03}s  {:<8} {}",
+            self.node, self.text
+        )
     }
 }
 
@@ -78,10 +82,7 @@ impl<F: FnMut(Line)> Tracer<F> {
 
     fn text(&self, world: &World, fact: &Fact<'_>) -> Option<(String, String)> {
         Some(match fact {
-            Fact::Started { this } => (
-                world.name(this),
-                format!("started as {:016x}", this.uid),
-            ),
+            Fact::Started { this } => (world.name(this), format!("started as {:016x}", this.uid)),
             Fact::View { .. } => return None,
             Fact::Notice { this, notice } => match notice {
                 Notice::Event(event) => (world.name(this), format!("event  {event:?}")),
@@ -98,19 +99,30 @@ impl<F: FnMut(Line)> Tracer<F> {
                 format!("log    {}: {marker:?}", marker.name()),
             ),
             Fact::Explained { this, explanation } => {
-                let down: Vec<String> = explanation.down.iter().map(|node| world.name(node)).collect();
+                let down: Vec<String> = explanation
+                    .down
+                    .iter()
+                    .map(|node| world.name(node))
+                    .collect();
                 let (decision, because) = (explanation.decision, &explanation.because);
                 let down = down.join(", ");
-                (world.name(this), format!("downs  {down}: {decision:?}, {because:?}"))
+                (
+                    world.name(this),
+                    format!("downs  {down}: {decision:?}, {because:?}"),
+                )
             }
             Fact::Sent { this, to, envelope } => {
                 if self.detail == Detail::Events {
                     return None;
                 }
-                let to = world
-                    .place(to)
-                    .map_or_else(|| to.to_string(), |place| world.hosts()[place].node.name.clone());
-                (world.name(this), format!("sends  {} to {to}", envelope.message.name()))
+                let to = world.place(to).map_or_else(
+                    || to.to_string(),
+                    |place| world.hosts()[place].node.name.clone(),
+                );
+                (
+                    world.name(this),
+                    format!("sends  {} to {to}", envelope.message.name()),
+                )
             }
             Fact::Ended { this, reason } => (world.name(this), format!("ended  {reason:?}")),
             Fact::Crashed { this } => (world.name(this), "crashed".to_owned()),
@@ -130,7 +142,9 @@ impl<F: FnMut(Line)> Watch for Tracer<F> {
 }
 
 fn names(world: &World, nodes: &[usize]) -> String {
-    let names = nodes.iter().map(|node| world.hosts()[*node].node.name.as_str());
+    let names = nodes
+        .iter()
+        .map(|node| world.hosts()[*node].node.name.as_str());
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -176,7 +190,10 @@ fn step(world: &World, action: &Action) -> String {
         Action::Loss(on, rate) => format!("step   loss {rate} on {}", links(world, on)),
         Action::Duplicate(on, rate) => format!("step   duplicate {rate} on {}", links(world, on)),
         Action::Latency(on, (least, most)) => {
-            format!("step   latency {least:?} to {most:?} on {}", links(world, on))
+            format!(
+                "step   latency {least:?} to {most:?} on {}",
+                links(world, on)
+            )
         }
         Action::Settings(settings) => {
             let nodes: Vec<usize> = settings.iter().map(|(node, _)| *node).collect();

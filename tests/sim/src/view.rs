@@ -45,10 +45,7 @@ pub fn status(world: &World, state: &ClusterState, place: usize) -> Status {
 }
 
 /// The places of nodes.
-fn places<'a>(
-    world: &World,
-    nodes: impl Iterator<Item = &'a UniqueAddress>,
-) -> BTreeSet<usize> {
+fn places<'a>(world: &World, nodes: impl Iterator<Item = &'a UniqueAddress>) -> BTreeSet<usize> {
     nodes
         .filter_map(|node| world.place(&node.address))
         .collect()
@@ -110,7 +107,11 @@ pub fn shown(world: &World, state: &ClusterState) -> String {
             true => ", unreachable",
             false => "",
         };
-        format!("{} ({}{far})", world.name(&member.node), member.status.name())
+        format!(
+            "{} ({}{far})",
+            world.name(&member.node),
+            member.status.name()
+        )
     };
     let members: Vec<String> = all(state).map(member).collect();
     match members.is_empty() {

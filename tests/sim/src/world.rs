@@ -14,9 +14,9 @@ use fastrand::Rng;
 use granary_core::membership::address::{Address, UniqueAddress};
 use granary_core::membership::downing::Explanation;
 use granary_core::membership::effects::{Effect, Marker, TerminateReason};
-use granary_core::membership::state::ClusterState;
 use granary_core::membership::inputs::{CallbackId, Event, LeaseAnswer};
 use granary_core::membership::message::Envelope;
+use granary_core::membership::state::ClusterState;
 use granary_core::membership::subscription::{Notice, SubscriberId};
 
 pub use steps::Impossible;
@@ -138,6 +138,17 @@ pub trait Tamper {
     }
 }
 
+/// What becomes of messages between two nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// They are handed on as they are.
+    Unseen,
+    /// The same, and their bytes are counted.
+    Counted,
+    /// They arrive as what their bytes are read as.
+    Crossed,
+}
+
 /// What will happen.
 #[derive(Debug)]
 enum Pending {
@@ -201,6 +212,7 @@ pub struct World {
     watches: Vec<Box<dyn Watch>>,
     tamper: Option<Box<dyn Tamper>>,
     listening: bool,
+    wire: Wire,
     tally: Tally,
     /// Hosts whose picture or process is not what it was.
     changed: BTreeSet<usize>,
@@ -233,6 +245,7 @@ impl World {
             watches: Vec::new(),
             tamper: None,
             listening: true,
+            wire: Wire::Unseen,
             tally: Tally::default(),
             changed: BTreeSet::new(),
             broken: None,
@@ -289,9 +302,9 @@ impl World {
         &self.tally
     }
 
-    /// Counts bytes, too, from now on.
-    pub fn measure_bytes(&mut self) {
-        self.tally.measure();
+    /// Says what becomes of messages on the wire.
+    pub fn set_wire(&mut self, wire: Wire) {
+        self.wire = wire;
     }
 
     /// Counts from zero again.

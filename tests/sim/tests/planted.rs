@@ -202,7 +202,11 @@ fn pictures_that_never_reach_a_node() {
         let picture = matches!(envelope.message, Message::Gossip(_) | Message::Status(_));
         to != 2 || !picture
     };
-    let bug = Bug { deliver, carry_out: every, view: own };
+    let bug = Bug {
+        deliver,
+        carry_out: every,
+        view: own,
+    };
     finds(|| Box::new(ViewsConverge), RUN, bug);
 }
 
@@ -211,7 +215,11 @@ fn values_that_never_reach_a_node() {
     let deliver = |to: usize, envelope: &mut Envelope| {
         to != 2 || !matches!(envelope.message, Message::SharedState(_))
     };
-    let bug = Bug { deliver, carry_out: every, view: own };
+    let bug = Bug {
+        deliver,
+        carry_out: every,
+        view: own,
+    };
     finds(|| Box::new(StateReachesAll), RUN, bug);
 }
 
@@ -220,7 +228,11 @@ fn a_downed_node_that_does_not_end() {
     let carry_out = |_: usize, effect: &mut Effect| {
         !matches!(effect, Effect::Terminate { .. } | Effect::BeginExit { .. })
     };
-    let bug = Bug { deliver: all, carry_out, view: own };
+    let bug = Bug {
+        deliver: all,
+        carry_out,
+        view: own,
+    };
     finds(|| Box::new(DownedNodesEnd::default()), DOWNED, bug);
 }
 
@@ -231,16 +243,22 @@ fn an_event_that_is_swallowed() {
         let up = matches!(effect, Effect::Publish { notice: Notice::Event(event), .. } if event.name() == "member-up");
         !(host == 1 && up && !swallowed.replace(true))
     };
-    let bug = Bug { deliver: all, carry_out, view: own };
+    let bug = Bug {
+        deliver: all,
+        carry_out,
+        view: own,
+    };
     finds(|| Box::new(EventsFold::default()), RUN, bug);
 }
 
 #[test]
 fn a_callback_that_does_not_come() {
-    let carry_out = |_: usize, effect: &mut Effect| {
-        !matches!(effect, Effect::Callback { callback } if *callback == REMOVED)
+    let carry_out = |_: usize, effect: &mut Effect| !matches!(effect, Effect::Callback { callback } if *callback == REMOVED);
+    let bug = Bug {
+        deliver: all,
+        carry_out,
+        view: own,
     };
-    let bug = Bug { deliver: all, carry_out, view: own };
     finds(|| Box::new(CallbacksComeOnce::default()), RUN, bug);
 }
 
@@ -252,7 +270,11 @@ fn an_explanation_of_another_decision() {
         }
         true
     };
-    let bug = Bug { deliver: all, carry_out, view: own };
+    let bug = Bug {
+        deliver: all,
+        carry_out,
+        view: own,
+    };
     finds(|| Box::new(ExplanationsReplay), CRASHED, bug);
 }
 
@@ -276,7 +298,10 @@ fn with_members(
 #[test]
 fn a_member_that_goes_back() {
     let view = |host: usize, state: &ClusterState| {
-        let leaving = state.members.iter().any(|member| member.status == Status::Exiting);
+        let leaving = state
+            .members
+            .iter()
+            .any(|member| member.status == Status::Exiting);
         (host == 0 && leaving).then(|| {
             with_members(state, |members| {
                 for member in members {
@@ -287,7 +312,11 @@ fn a_member_that_goes_back() {
             })
         })
     };
-    let bug = Bug { deliver: all, carry_out: every, view };
+    let bug = Bug {
+        deliver: all,
+        carry_out: every,
+        view,
+    };
     finds(|| Box::new(NoIllegalTransition::default()), RUN, bug);
 }
 
@@ -296,7 +325,10 @@ fn a_member_that_comes_back() {
     let gone = RefCell::new(None);
     let view = move |host: usize, state: &ClusterState| {
         let mut gone = gone.borrow_mut();
-        let leaving = state.members.iter().find(|member| member.status == Status::Exiting);
+        let leaving = state
+            .members
+            .iter()
+            .find(|member| member.status == Status::Exiting);
         if host != 0 {
             return None;
         }
@@ -306,9 +338,14 @@ fn a_member_that_comes_back() {
         }
         // It is gone for one picture, and there again in the next.
         let back = gone.clone()?;
-        (state.members.len() == 3 && state.converged).then(|| with_members(state, |members| members.push(back)))
+        (state.members.len() == 3 && state.converged)
+            .then(|| with_members(state, |members| members.push(back)))
     };
-    let bug = Bug { deliver: all, carry_out: every, view };
+    let bug = Bug {
+        deliver: all,
+        carry_out: every,
+        view,
+    };
     finds(|| Box::new(RemovedStaysRemoved::default()), RUN, bug);
 }
 
@@ -317,12 +354,19 @@ fn a_node_that_thinks_it_leads() {
     let view = |host: usize, state: &ClusterState| {
         let led = state.converged && state.leader.is_some();
         (host == 1 && led).then(|| {
-            let own = state.members.iter().find(|member| member.node.address.host() == "b");
+            let own = state
+                .members
+                .iter()
+                .find(|member| member.node.address.host() == "b");
             let mut other = state.clone();
             other.leader = own.map(|member| member.node.clone());
             other
         })
     };
-    let bug = Bug { deliver: all, carry_out: every, view };
+    let bug = Bug {
+        deliver: all,
+        carry_out: every,
+        view,
+    };
     finds(|| Box::new(OneLeader::default()), RUN, bug);
 }

@@ -48,7 +48,12 @@ fn every_scenario_holds_with_other_seeds() {
             let outcome = run(&scenario, seed);
             let before: Vec<String> = outcome.before.iter().map(ToString::to_string).collect();
             let before = before.join("\n");
-            assert_eq!(outcome.unmet, None, "{before}\n{}, seed {seed}", file.display());
+            assert_eq!(
+                outcome.unmet,
+                None,
+                "{before}\n{}, seed {seed}",
+                file.display()
+            );
         }
     }
 }
@@ -72,5 +77,10 @@ fn a_broken_expectation_is_told_with_its_line_and_what_was_before() {
     let unmet = outcome.unmet.unwrap();
     assert_eq!(unmet.line, Some(11));
     assert_eq!(unmet.why, "on a: a is up, not down");
-    assert!(outcome.before.iter().any(|line| line.text.contains("start a")));
+    assert!(
+        outcome
+            .before
+            .iter()
+            .any(|line| line.text.contains("start a"))
+    );
 }

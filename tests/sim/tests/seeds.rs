@@ -21,7 +21,8 @@ fn a_thousand_seeds_hold() {
             match check(seed, LINES_BEFORE) {
                 Ok(checked) => running += u64::from(0 < checked.running),
                 Err(found) => {
-                    let before: Vec<String> = found.before.iter().map(ToString::to_string).collect();
+                    let before: Vec<String> =
+                        found.before.iter().map(ToString::to_string).collect();
                     broken.push(format!("{}\nseed {seed}: {}", before.join("\n"), found.why));
                 }
             }
@@ -30,13 +31,24 @@ fn a_thousand_seeds_hold() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let done: Vec<(u64, Vec<String>)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
     });
     let broken: Vec<&String> = done.iter().flat_map(|(_, broken)| broken).collect();
-    assert!(broken.is_empty(), "{} of {SEEDS} seeds; the first:\n{}", broken.len(), broken[0]);
+    assert!(
+        broken.is_empty(),
+        "{} of {SEEDS} seeds; the first:\n{}",
+        broken.len(),
+        broken[0]
+    );
     // A run in which nobody is left shows little; most must show more.
     let running: u64 = done.iter().map(|(running, _)| running).sum();
-    assert!(SEEDS / 2 < running, "only {running} of {SEEDS} clusters were alive in the end");
+    assert!(
+        SEEDS / 2 < running,
+        "only {running} of {SEEDS} clusters were alive in the end"
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use granary_sim::scenario::{FORMAT, Scenario};
 use granary_sim::run::{Outcome, run, run_traced};
+use granary_sim::scenario::{FORMAT, Scenario};
 use serde_json::json;
 
 use crate::cli::exit::Error;

@@ -27,7 +27,10 @@ impl Rule for CallbacksComeOnce {
         match fact {
             Fact::Callback { this, callback } => {
                 if !self.came.insert(((*this).clone(), *callback)) {
-                    return Err(format!("{} called back twice: {callback:?}", world.name(this)));
+                    return Err(format!(
+                        "{} called back twice: {callback:?}",
+                        world.name(this)
+                    ));
                 }
                 Ok(())
             }
@@ -41,7 +44,10 @@ impl Rule for CallbacksComeOnce {
             Fact::Ended { this, .. } => {
                 let has = |callback| self.came.contains(&((*this).clone(), callback));
                 if !has(REMOVED) {
-                    return Err(format!("{} ended and never called back that it is removed", world.name(this)));
+                    return Err(format!(
+                        "{} ended and never called back that it is removed",
+                        world.name(this)
+                    ));
                 }
                 Ok(())
             }
@@ -60,11 +66,18 @@ impl Rule for CallbacksComeOnce {
         for node in view::running(world) {
             let came = self.came.contains(&(node.clone(), UP));
             if came != self.up.contains(node) {
-                let what = if came { "called back, but was never up" } else { "has been up, but never called back" };
+                let what = if came {
+                    "called back, but was never up"
+                } else {
+                    "has been up, but never called back"
+                };
                 return Err(format!("{} {what}", world.name(node)));
             }
             if self.came.contains(&(node.clone(), REMOVED)) {
-                return Err(format!("{} called back that it is removed, and runs", world.name(node)));
+                return Err(format!(
+                    "{} called back that it is removed, and runs",
+                    world.name(node)
+                ));
             }
         }
         Ok(())

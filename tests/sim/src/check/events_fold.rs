@@ -97,7 +97,9 @@ impl Known {
         };
         match fits {
             true => Ok(()),
-            false => Err(format!("{event:?} does not follow from what was told before")),
+            false => Err(format!(
+                "{event:?} does not follow from what was told before"
+            )),
         }
     }
 }

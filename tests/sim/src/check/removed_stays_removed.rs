@@ -48,7 +48,8 @@ impl Rule for RemovedStaysRemoved {
             for of in &running {
                 let gone = self.gone.get(*by).into_iter().flatten();
                 let present = self.present.get(*of);
-                let mut back = gone.filter(|node| present.is_some_and(|there| there.contains(*node)));
+                let mut back =
+                    gone.filter(|node| present.is_some_and(|there| there.contains(*node)));
                 if let Some(back) = back.next() {
                     return Err(format!(
                         "{} saw {} go, and {} has it in its view",

@@ -20,11 +20,13 @@ impl Rule for ViewsConverge {
                 continue;
             };
             if !state.converged {
-                return Err(format!("{name} has not converged: {}", view::shown(world, state)));
+                return Err(format!(
+                    "{name} has not converged: {}",
+                    view::shown(world, state)
+                ));
             }
-            let gone = view::all(state).find(|member| {
-                !view::running(world).any(|running| *running == member.node)
-            });
+            let gone = view::all(state)
+                .find(|member| !view::running(world).any(|running| *running == member.node));
             if let Some(gone) = gone {
                 return Err(format!(
                     "{name} still has {} in its view, who does not run: {}",

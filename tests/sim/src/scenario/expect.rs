@@ -163,7 +163,10 @@ fn when<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'t>) -> Option<(When, u
         return None;
     };
     if let Some((_, double)) = there.next() {
-        reader.slip(&double, format!("{name} is there, too: one of them will do"));
+        reader.slip(
+            &double,
+            format!("{name} is there, too: one of them will do"),
+        );
         return None;
     }
     let when = match name {
@@ -301,7 +304,10 @@ fn event<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names) -> Optio
             .filter_map(|item| event_name(reader, item))
             .collect();
         if want.name.is_some() || want.count.is_some() {
-            reader.slip(&order, "names the events by itself; name and count do not go with it");
+            reader.slip(
+                &order,
+                "names the events by itself; name and count do not go with it",
+            );
         }
     }
     reader.finish(fields);

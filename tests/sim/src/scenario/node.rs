@@ -112,7 +112,11 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, tables: Vec<Fields<'t>>) -> (Vec
         reader.finish(fields);
         let Some(node) = node else { continue };
         if names.places.contains_key(&node.name) {
-            reader.problem(line, "node.name", format!("\"{}\" is there twice", node.name));
+            reader.problem(
+                line,
+                "node.name",
+                format!("\"{}\" is there twice", node.name),
+            );
             continue;
         }
         names.places.insert(node.name.clone(), nodes.len());

@@ -255,10 +255,7 @@ impl<'t> Reader<'t> {
     pub(super) fn range(&mut self, field: &Field<'t>) -> Option<(Duration, Duration)> {
         let items = self.items(field);
         let [from, to] = items.as_slice() else {
-            self.slip(
-                field,
-                "two spans of time are wanted: [\"10s\", \"30s\"]",
-            );
+            self.slip(field, "two spans of time are wanted: [\"10s\", \"30s\"]");
             return None;
         };
         let (from, to) = (self.duration(from)?, self.duration(to)?);

@@ -246,7 +246,8 @@ impl<'t> StepReader<'_, 't> {
             (Some(field), None) | (None, Some(field)) => field,
             (None, None) => return Some(None),
             (Some(_), Some(double)) => {
-                self.reader.slip(&double, "nodes is there, too: one of them will do");
+                self.reader
+                    .slip(&double, "nodes is there, too: one of them will do");
                 return None;
             }
         };
@@ -338,8 +339,7 @@ impl<'t> StepReader<'_, 't> {
                 let from = self.names.list(self.reader, &from)?;
                 let to = self.names.list(self.reader, &to)?;
                 if from.len() == 1 && from == to {
-                    self.reader
-                        .slip(&to_field, "a node has no link to itself");
+                    self.reader.slip(&to_field, "a node has no link to itself");
                     return None;
                 }
                 (from, to)
@@ -456,12 +456,7 @@ impl<'t> StepReader<'_, 't> {
                 &[Process::Runs],
                 "it does not run, or is paused already",
             ),
-            Action::Resume(nodes) => (
-                nodes,
-                Process::Runs,
-                &[Process::Paused],
-                "it is not paused",
-            ),
+            Action::Resume(nodes) => (nodes, Process::Runs, &[Process::Paused], "it is not paused"),
             Action::SetState { node, .. } => (
                 std::slice::from_ref(node),
                 Process::Runs,

@@ -53,9 +53,15 @@ fn every_unknown_key_is_told_with_its_line() {
 #[test]
 fn settings_are_checked_where_they_stand() {
     let found = slip("[cluster]\nstable-after = \"5s\"\ndowning.strategie = \"off\"\n");
-    assert!(found.starts_with("line 7: cluster.downing.strategie: "), "{found}");
+    assert!(
+        found.starts_with("line 7: cluster.downing.strategie: "),
+        "{found}"
+    );
     let found = slip("[cluster]\ndowning.strategy = \"keep-some\"\n");
-    assert!(found.starts_with("line 6: cluster.downing.strategy: "), "{found}");
+    assert!(
+        found.starts_with("line 6: cluster.downing.strategy: "),
+        "{found}"
+    );
     let found = slip("[cluster]\nmin-members = 0\ndowning.strategy = \"static-quorum\"\n");
     assert!(found.contains("line 6: cluster.min-members: "), "{found}");
     assert!(found.contains("cluster.downing.quorum-size: "), "{found}");
@@ -71,28 +77,76 @@ fn a_step_says_what_is_missing_or_impossible() {
     let step = |rest: &str| slip(&format!("[[step]]\nat = \"0s\"\n{rest}\n"));
     for (rest, wanted) in [
         ("nodes = [\"a\"]", "step.do: every step says what is done"),
-        ("do = \"strat\"", "step.do: \"strat\" is none of: start, crash"),
-        ("do = \"start\"\nnodes = [\"c\"]", "step.nodes: there is no node \"c\""),
-        ("do = \"crash\"", "step.nodes: is missing for this kind of step"),
-        ("do = \"crash\"\nnode = \"a\"", "step.do: impossible for a: it does not run"),
-        ("do = \"resume\"\nnode = \"a\"", "step.do: impossible for a: it is not paused"),
-        ("do = \"restart\"\nnode = \"a\"", "step.do: impossible for a: it was never started"),
-        ("do = \"leave\"\nnode = \"a\"", "step.do: impossible for a: it was never started"),
-        ("do = \"cut\"", "step.from: is missing for this kind of step"),
-        ("do = \"cut\"\nfrom = \"a\"\nto = \"a\"", "step.to: a node has no link to itself"),
-        ("do = \"heal\"\nall = true\nfrom = \"a\"", "one of them will do"),
-        ("do = \"loss\"\nrate = 1.5", "step.rate: a share from 0.0 to 1.0 is wanted"),
-        ("do = \"latency\"\nrange = [\"2s\", \"1s\"]", "the first span must not be above the second"),
-        ("do = \"skew\"\nnode = \"a\"\nby = \"soon\"", "step.by: a span of time is wanted"),
-        ("do = \"set-state\"\nnode = \"a\"\nvalue = \"x\"", "step.key: is missing"),
-        ("do = \"down\"\nnodes = [\"a\", \"b\"]", "names one node at a time"),
+        (
+            "do = \"strat\"",
+            "step.do: \"strat\" is none of: start, crash",
+        ),
+        (
+            "do = \"start\"\nnodes = [\"c\"]",
+            "step.nodes: there is no node \"c\"",
+        ),
+        (
+            "do = \"crash\"",
+            "step.nodes: is missing for this kind of step",
+        ),
+        (
+            "do = \"crash\"\nnode = \"a\"",
+            "step.do: impossible for a: it does not run",
+        ),
+        (
+            "do = \"resume\"\nnode = \"a\"",
+            "step.do: impossible for a: it is not paused",
+        ),
+        (
+            "do = \"restart\"\nnode = \"a\"",
+            "step.do: impossible for a: it was never started",
+        ),
+        (
+            "do = \"leave\"\nnode = \"a\"",
+            "step.do: impossible for a: it was never started",
+        ),
+        (
+            "do = \"cut\"",
+            "step.from: is missing for this kind of step",
+        ),
+        (
+            "do = \"cut\"\nfrom = \"a\"\nto = \"a\"",
+            "step.to: a node has no link to itself",
+        ),
+        (
+            "do = \"heal\"\nall = true\nfrom = \"a\"",
+            "one of them will do",
+        ),
+        (
+            "do = \"loss\"\nrate = 1.5",
+            "step.rate: a share from 0.0 to 1.0 is wanted",
+        ),
+        (
+            "do = \"latency\"\nrange = [\"2s\", \"1s\"]",
+            "the first span must not be above the second",
+        ),
+        (
+            "do = \"skew\"\nnode = \"a\"\nby = \"soon\"",
+            "step.by: a span of time is wanted",
+        ),
+        (
+            "do = \"set-state\"\nnode = \"a\"\nvalue = \"x\"",
+            "step.key: is missing",
+        ),
+        (
+            "do = \"down\"\nnodes = [\"a\", \"b\"]",
+            "names one node at a time",
+        ),
     ] {
         let found = step(rest);
         assert!(found.contains(wanted), "{rest}: {found}");
         assert!(found.starts_with("line "), "{found}");
     }
     let found = slip("[[step]]\ndo = \"start\"\n");
-    assert!(found.contains("step.at: every step has its moment"), "{found}");
+    assert!(
+        found.contains("step.at: every step has its moment"),
+        "{found}"
+    );
     let found = slip("[[step]]\nat = \"soon\"\ndo = \"start\"\n");
     assert!(found.contains("\"soon\" is no span of time"), "{found}");
 }
@@ -158,14 +212,35 @@ fn an_expectation_says_what_it_lacks() {
     for (rest, wanted) in [
         ("converged = true", "one of at, within and always says when"),
         ("at = \"1s\"", "expects nothing"),
-        ("at = \"1s\"\nwithin = [\"1s\", \"2s\"]\nconverged = true", "one of them will do"),
-        ("within = \"1s\"\nconverged = true", "expect.within: a list is wanted"),
-        ("at = \"1s\"\nstatus = { a = \"upp\" }", "expect.status.a: \"upp\" is none of: joining"),
-        ("at = \"1s\"\nstatus = { c = \"up\" }", "there is no node \"c\""),
-        ("at = \"1s\"\nevent = { name = \"member-upp\" }", "\"member-upp\" is none of: "),
+        (
+            "at = \"1s\"\nwithin = [\"1s\", \"2s\"]\nconverged = true",
+            "one of them will do",
+        ),
+        (
+            "within = \"1s\"\nconverged = true",
+            "expect.within: a list is wanted",
+        ),
+        (
+            "at = \"1s\"\nstatus = { a = \"upp\" }",
+            "expect.status.a: \"upp\" is none of: joining",
+        ),
+        (
+            "at = \"1s\"\nstatus = { c = \"up\" }",
+            "there is no node \"c\"",
+        ),
+        (
+            "at = \"1s\"\nevent = { name = \"member-upp\" }",
+            "\"member-upp\" is none of: ",
+        ),
         ("at = \"1s\"\nevent = {}", "expect.event: names no event"),
-        ("always = [\"1s\", \"2s\"]\nevent = { name = \"member-up\" }", "an event is a moment"),
-        ("at = \"1s\"\nstate = { colour = \"red\" }", "a node and a key are wanted"),
+        (
+            "always = [\"1s\", \"2s\"]\nevent = { name = \"member-up\" }",
+            "an event is a moment",
+        ),
+        (
+            "at = \"1s\"\nstate = { colour = \"red\" }",
+            "a node and a key are wanted",
+        ),
     ] {
         let found = slip(&format!("[[expect]]\n{rest}\n"));
         assert!(found.contains(wanted), "{rest}: {found}");

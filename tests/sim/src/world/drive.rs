@@ -9,8 +9,9 @@ use granary_core::membership::event::Interest;
 use granary_core::membership::inputs::{Command, CommandId, Event, LeaseAnswer};
 use granary_core::membership::message::Envelope;
 use granary_core::membership::subscription::{Mode, Notice};
+use granary_core::membership::wire;
 
-use super::{EXIT_PHASES_MAX, Fact, LISTENER, Pending, REMOVED, UP, World};
+use super::{EXIT_PHASES_MAX, Fact, LISTENER, Pending, REMOVED, UP, Wire, World};
 use crate::heard::Heard;
 use crate::host::{Process, WAITING_MAX};
 
@@ -41,11 +42,14 @@ impl World {
         if self.listening {
             let subscriber = LISTENER;
             let mode = Mode::Events;
-            self.command(host, Command::Subscribe {
-                subscriber,
-                mode,
-                interest: Interest::default(),
-            });
+            self.command(
+                host,
+                Command::Subscribe {
+                    subscriber,
+                    mode,
+                    interest: Interest::default(),
+                },
+            );
         }
         self.command(host, Command::OnMemberUp { callback: UP });
         self.command(host, Command::OnMemberRemoved { callback: REMOVED });
@@ -274,10 +278,20 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: &Address, envelope: &Envelope) {
-        self.tally.sent(from, envelope);
+        let bytes = match self.wire {
+            Wire::Unseen => None,
+            Wire::Counted | Wire::Crossed => Some(wire::encode(envelope)),
+        };
+        let bytes = bytes.map(|bytes| bytes.expect("a machine's own messages keep to the limits"));
+        let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        self.tally.sent(from, envelope.message.name(), length);
         let Some(to) = self.place(to) else {
             return;
         };
+        let read = bytes.filter(|_| self.wire == Wire::Crossed).map(|bytes| {
+            wire::decode(&bytes).expect("what was written by this program can be read by it")
+        });
+        let envelope = read.as_ref().unwrap_or(envelope);
         let arrivals = self.network.send(from, to);
         for after in [arrivals.first, arrivals.second].into_iter().flatten() {
             let envelope = envelope.clone();

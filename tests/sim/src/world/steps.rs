@@ -66,7 +66,9 @@ impl World {
                 let via = self.via(*via, usize::MAX)?;
                 self.command(via, Command::PrepareShutdown);
             }
-            Action::SetState { node, key, value } => self.set_state(*node, key, value.as_deref())?,
+            Action::SetState { node, key, value } => {
+                self.set_state(*node, key, value.as_deref())?
+            }
             Action::Skew { nodes, by } => nodes.iter().for_each(|node| self.skew(*node, *by)),
             Action::Settings(settings) => {
                 for (node, settings) in settings {
@@ -108,12 +110,7 @@ impl World {
         self.schedule(host);
     }
 
-    fn set_state(
-        &mut self,
-        host: usize,
-        key: &str,
-        value: Option<&str>,
-    ) -> Result<(), Impossible> {
+    fn set_state(&mut self, host: usize, key: &str, value: Option<&str>) -> Result<(), Impossible> {
         let via = self.via(Some(host), host)?;
         self.hosts[host]
             .shared
