@@ -1,7 +1,7 @@
 //! Where things live: which member hosts a grain, whom a router sends to, and what moves when members come and go.
 //!
-//! Functions of a view and of what is asked, above [`crate::membership`] and unknown to it. Every node that sees the same members answers alike, so that nobody
-//! has to be asked.
+//! Functions of a view and of what is asked, above [`crate::membership`] and unknown to it. Every node that sees the same members answers
+//! alike, so that nobody has to be asked.
 //!
 //! Read in this order.
 

@@ -1,7 +1,7 @@
 //! Words to all members: at once if it has been quiet, gathered if many come, never more than fit.
 //!
-//! A word may get lost, and there is no order between words of several nodes: who needs more publishes it ([`super::shared`]). In: words. Out: parcels of them, each
-//! to be sent to every member.
+//! A word may get lost, and there is no order between words of several nodes: who needs more publishes it ([`super::shared`]). In: words.
+//! Out: parcels of them, each to be sent to every member.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

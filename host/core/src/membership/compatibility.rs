@@ -1,8 +1,8 @@
 //! Whether a node's configuration fits the cluster's, seen from both sides of a join.
 //!
-//! The joiner sends what its configuration says of the settings that it requires to be equal; the member compares them with its own, and answers with
-//! its own values, which the joiner compares again: either may require what the other does not know. What is sensitive is compared nowhere and
-//! sent nowhere.
+//! The joiner sends what its configuration says of the settings that it requires to be equal; the member compares them with its own, and
+//! answers with its own values, which the joiner compares again: either may require what the other does not know. What is sensitive is
+//! compared nowhere and sent nowhere.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,11 +1,13 @@
 //! Whether all members have published the same under a key of shared state.
 //!
-//! Agreement needs two things at the same time: every member that counts has published the same value, and every one of them is known to have the same topology as this node. The second
-//! keeps an agreement from being reached among members of whom one does not know of the others.
+//! Agreement needs two things at the same time: every member that counts has published the same value, and every one of them is known to
+//! have the same topology as this node. The second keeps an agreement from being reached among members of whom one does not know of the
+//! others.
 //!
 //! In: the view, the shared state, and waiting commands. Out: agreements, and their loss.
 //!
-//! Invariants: an agreement that is told holds at that moment as far as this node knows; one that no longer holds is revoked before another is told.
+//! Invariants: an agreement that is told holds at that moment as far as this node knows; one that no longer holds is revoked before another
+//! is told.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -117,7 +119,8 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    /// Watches a key; once more replaces what is taken from it. Returns false if [`CHECKS_MAX`] keys are watched already. [`Consensus::update`] is to follow.
+    /// Watches a key; once more replaces what is taken from it. Returns false if [`CHECKS_MAX`] keys are watched already.
+    /// [`Consensus::update`] is to follow.
     pub fn register(&mut self, key: Arc<str>, extract: Extract) -> bool {
         if CHECKS_MAX <= self.checks.len() && !self.checks.contains_key(&key) {
             return false;

@@ -2,8 +2,8 @@
 //!
 //! In: members of every data centre. Out: heartbeats and verdicts; none while this node is not among the oldest of its own data centre.
 //!
-//! Invariants: only members that have been up count; nobody of this node's data centre is watched; a node that stops being one of the oldest is forgotten, and so are all
-//! when this node stops being one.
+//! Invariants: only members that have been up count; nobody of this node's data centre is watched; a node that stops being one of the
+//! oldest is forgotten, and so are all when this node stops being one.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;

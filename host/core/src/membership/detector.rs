@@ -2,9 +2,9 @@
 //!
 //! In: when answers arrived, and when the questions to them had been sent. Out: a suspicion, or a verdict.
 //!
-//! The phi accrual detector is Pekko's, with three things that its users had to learn to ask for. A burst of answers that had queued up somewhere does not
-//! teach it that answers come in bursts: a sample is never shorter than the distance at which the questions were sent. Time in which
-//! this node itself slept counts for nobody ([`OwnStall`]). And a suspicion is finite, however long the silence.
+//! The phi accrual detector is Pekko's, with three things that its users had to learn to ask for. A burst of answers that had queued up
+//! somewhere does not teach it that answers come in bursts: a sample is never shorter than the distance at which the questions were sent.
+//! Time in which this node itself slept counts for nobody ([`OwnStall`]). And a suspicion is finite, however long the silence.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -21,7 +21,8 @@ pub struct PhiSettings {
     pub threshold: f64,
     /// How many intervals are remembered. At least 1; at most [`PhiSettings::SAMPLES_MAX`].
     pub max_sample_size: u32,
-    /// The smallest standard deviation that is believed. Above zero; a network that was calm so far would otherwise never be allowed a hiccup.
+    /// The smallest standard deviation that is believed. Above zero; a network that was calm so far would otherwise never be allowed a
+    /// hiccup.
     pub min_std_deviation: Duration,
     /// How long an answer may be late before lateness counts at all.
     pub acceptable_heartbeat_pause: Duration,
@@ -144,8 +145,8 @@ impl Detector {
         )
     }
 
-    /// An answer arrived to a question of `sent` (the same clock: this node's own). Returns the time since the answer before it if that was so long
-    /// that the acceptable pause is nearly used up, which is worth a warning.
+    /// An answer arrived to a question of `sent` (the same clock: this node's own). Returns the time since the answer before it if that was
+    /// so long that the acceptable pause is nearly used up, which is worth a warning.
     pub fn heartbeat(&mut self, now: Time, sent: Time) -> Option<Duration> {
         let beat = Beat { arrived: now, sent };
         let Some(last) = self.last else {
@@ -190,7 +191,8 @@ struct History {
 }
 
 impl History {
-    /// The longest interval that is told from longer ones, in nanoseconds: 19 hours. With it the squares of [`PhiSettings::SAMPLES_MAX`] samples fit.
+    /// The longest interval that is told from longer ones, in nanoseconds: 19 hours. With it the squares of [`PhiSettings::SAMPLES_MAX`]
+    /// samples fit.
     const INTERVAL_MAX: u64 = 1 << 46;
 
     fn new(samples: u32) -> Self {

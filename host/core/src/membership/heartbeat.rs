@@ -1,10 +1,10 @@
 //! Heartbeats to a few nodes: what to send when, and what the answers mean.
 //!
-//! [`Watch`] is what [`super::ring`] and [`super::cross_dc`] have in common; those two choose the nodes. In: ticks, answers, and who is watched. Out: heartbeats, and a
-//! verdict per node.
+//! [`Watch`] is what [`super::ring`] and [`super::cross_dc`] have in common; those two choose the nodes. In: ticks, answers, and who is
+//! watched. Out: heartbeats, and a verdict per node.
 //!
-//! Invariants: an answer counts once, in the order of the questions, and only from the incarnation that was asked; a node that never answers is
-//! found out, too; a node that is not watched is never held unavailable.
+//! Invariants: an answer counts once, in the order of the questions, and only from the incarnation that was asked; a node that never
+//! answers is found out, too; a node that is not watched is never held unavailable.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -142,8 +142,8 @@ impl Watch {
         }
     }
 
-    /// A watched node has answered the round `seq`, sent at `sent`. None if the answer does not count: it is a repetition, older than one that has
-    /// come already, of a round that never was, or from somebody who was not asked.
+    /// A watched node has answered the round `seq`, sent at `sent`. None if the answer does not count: it is a repetition, older than one
+    /// that has come already, of a round that never was, or from somebody who was not asked.
     pub fn answered(
         &mut self,
         now: Time,

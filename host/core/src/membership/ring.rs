@@ -1,10 +1,10 @@
 //! Who watches whom within a data centre: each node its next few on a ring of uids.
 //!
-//! A uid is random, so its order is a shuffle of the nodes that everybody agrees on. In: members that come and go, and who is unreachable in the view. Out:
-//! heartbeats and verdicts.
+//! A uid is random, so its order is a shuffle of the nodes that everybody agrees on. In: members that come and go, and who is unreachable
+//! in the view. Out: heartbeats and verdicts.
 //!
-//! Invariants: a node never watches itself; nobody who was removed is watched; an answer never changes the ring; a node that became unavailable while it was
-//! watched stays watched until it answers or is removed, so that its coming back is seen.
+//! Invariants: a node never watches itself; nobody who was removed is watched; an answer never changes the ring; a node that became
+//! unavailable while it was watched stays watched until it answers or is removed, so that its coming back is seen.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -60,8 +60,8 @@ impl Ring {
         self.places.contains(&place(node))
     }
 
-    /// Whom `sender` watches: its successors, until as many reachable ones are found as it may watch. Unreachable ones on the way are watched, too, while
-    /// there is room: when many nodes go at once, somebody must see each of them go, or none of them could be removed.
+    /// Whom `sender` watches: its successors, until as many reachable ones are found as it may watch. Unreachable ones on the way are
+    /// watched, too, while there is room: when many nodes go at once, somebody must see each of them go, or none of them could be removed.
     pub fn receivers(&self, sender: &UniqueAddress) -> BTreeSet<UniqueAddress> {
         let from = place(sender);
         let behind = self.places.range((

@@ -1,13 +1,14 @@
 //! Values that every node publishes and all members read: `(incarnation, key) → bytes`, and maps whose entries merge one by one.
 //!
-//! Each incarnation writes only its own values and counts its changes, so two copies never contradict each other: the one with the higher count knows more. Copies are brought together by
-//! anti-entropy: a summary, a digest of the parts that differ, then what the other lacks, in the order of the changes. What was deleted leaves a mark; the oldest
-//! marks are given up, and who has not seen them yet begins anew with that incarnation.
+//! Each incarnation writes only its own values and counts its changes, so two copies never contradict each other: the one with the higher
+//! count knows more. Copies are brought together by anti-entropy: a summary, a digest of the parts that differ, then what the other lacks,
+//! in the order of the changes. What was deleted leaves a mark; the oldest marks are given up, and who has not seen them yet begins anew
+//! with that incarnation.
 //!
 //! In: writes of this node, messages, members that come and go. Out: messages, and which keys changed.
 //!
-//! Invariants: a node's copy of an incarnation is at every moment a state that the incarnation was in, up to values that it has overwritten since;
-//! nothing of an incarnation that is no member is kept or believed; every copy is bounded, whatever others send.
+//! Invariants: a node's copy of an incarnation is at every moment a state that the incarnation was in, up to values that it has overwritten
+//! since; nothing of an incarnation that is no member is kept or believed; every copy is bounded, whatever others send.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;

@@ -25,7 +25,8 @@ pub struct Needs {
     pub roles: BTreeSet<Arc<str>>,
     /// Whether members that are only weakly up will do: fit for what has no state, since two sides of a partition may each have one.
     pub weakly_up: bool,
-    /// Whether, while members run several versions, only those of the newest will do: what is activated during an update is not activated again after it.
+    /// Whether, while members run several versions, only those of the newest will do: what is activated during an update is not activated
+    /// again after it.
     pub newest_version: bool,
 }
 
@@ -65,8 +66,8 @@ impl Hosts {
     }
 }
 
-/// The members that may host a kind: up, reachable, of some capacity, hosting the kind, and as it needs. A member that leaves takes nothing new; one that
-/// waits for the whole cluster's shutdown keeps what it has, since nothing moves any more.
+/// The members that may host a kind: up, reachable, of some capacity, hosting the kind, and as it needs. A member that leaves takes nothing
+/// new; one that waits for the whole cluster's shutdown keeps what it has, since nothing moves any more.
 pub fn hosts<'a>(
     members: impl IntoIterator<Item = &'a Member>,
     unreachable: &BTreeSet<UniqueAddress>,

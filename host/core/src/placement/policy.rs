@@ -1,4 +1,5 @@
-//! By which rule a host is chosen for what is not active yet. What was chosen is written down by the directory; only [`Policy::Hash`] can be computed again.
+//! By which rule a host is chosen for what is not active yet. What was chosen is written down by the directory; only [`Policy::Hash`] can
+//! be computed again.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

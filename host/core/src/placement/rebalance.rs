@@ -1,6 +1,7 @@
 //! Which shards move so that all regions have about as many: Pekko's least-shard allocation.
 //!
-//! In: regions with their shards, and what moves already. Out: the shards that are to leave their region, and the region that takes one. A move is made elsewhere, one round at a time.
+//! In: regions with their shards, and what moves already. Out: the shards that are to leave their region, and the region that takes one. A
+//! move is made elsewhere, one round at a time.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -42,13 +43,15 @@ pub struct Region<'a, S> {
     pub shards: Vec<S>,
 }
 
-/// Who takes the next shard: not one on its way out, then the newest version, then the fewest shards, then the oldest member. None if there is no region.
+/// Who takes the next shard: not one on its way out, then the newest version, then the fewest shards, then the oldest member. None if there
+/// is no region.
 pub fn allocate<'a, S>(regions: &[Region<'a, S>]) -> Option<&'a UniqueAddress> {
     let best = regions.iter().min_by(|one, other| by_fitness(one, other))?;
     Some(&best.member.node)
 }
 
-/// The shards that are to leave their region now. None while others move (`moving`), or while moving would be for nothing: see [`is_a_good_time`].
+/// The shards that are to leave their region now. None while others move (`moving`), or while moving would be for nothing: see
+/// [`is_a_good_time`].
 pub fn rebalance<'a, S: Ord + Clone>(
     regions: &[Region<'_, S>],
     moving: &BTreeSet<S>,
@@ -80,8 +83,8 @@ pub fn rebalance<'a, S: Ord + Clone>(
     givers.take(missing.min(limit)).cloned().collect()
 }
 
-/// Whether moving shards makes sense now: all regions run one version, every member of their data centre can be reached, none is about to join, and the cluster is not preparing
-/// its shutdown. What is moved before that would move again, or could not arrive.
+/// Whether moving shards makes sense now: all regions run one version, every member of their data centre can be reached, none is about to
+/// join, and the cluster is not preparing its shutdown. What is moved before that would move again, or could not arrive.
 pub fn is_a_good_time<'a, S>(
     regions: &[Region<'_, S>],
     members: impl IntoIterator<Item = &'a Member>,

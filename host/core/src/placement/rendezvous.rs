@@ -1,8 +1,8 @@
 //! Weighted rendezvous hashing: every node computes the owner of a key, and a change of members moves as few keys as can be.
 //!
-//! The score of a key at a node is `capacity / −ln u`, where `u` is drawn from a hash of both, between 0 and 1; the highest score owns. A node's part of the keys is its part of
-//! the capacity, and when a node comes or goes only its own keys move. A node goes into the hash by its address, not its incarnation: what it owned
-//! before a restart it owns after it.
+//! The score of a key at a node is `capacity / −ln u`, where `u` is drawn from a hash of both, between 0 and 1; the highest score owns. A
+//! node's part of the keys is its part of the capacity, and when a node comes or goes only its own keys move. A node goes into the hash by
+//! its address, not its incarnation: what it owned before a restart it owns after it.
 //!
 //! Hashes and formula are frozen in `tests/golden/rendezvous.txt`, as all nodes must agree, whatever their version and platform.
 
@@ -38,8 +38,8 @@ struct Best<'a> {
 }
 
 impl Rendezvous {
-    /// Divides among nodes of these capacities, in whatever order they come; one of capacity 0 owns nothing. Of two incarnations of one address the one with the
-    /// greater uid counts.
+    /// Divides among nodes of these capacities, in whatever order they come; one of capacity 0 owns nothing. Of two incarnations of one
+    /// address the one with the greater uid counts.
     pub fn new<'a>(nodes: impl IntoIterator<Item = (&'a UniqueAddress, u32)>) -> Self {
         let mut by_address: BTreeMap<&Address, (&UniqueAddress, u32)> = BTreeMap::new();
         for (node, capacity) in nodes {

@@ -1,7 +1,7 @@
 //! Whom a cluster router sends to: the same few places on every member that fits, as long as it is there.
 //!
-//! A *group* sends to grains that exist, some paths on every node; a *pool* has its routees made, some on every node and not more than a total. Both are places on nodes, counted from 0, and differ
-//! in who reads the number.
+//! A *group* sends to grains that exist, some paths on every node; a *pool* has its routees made, some on every node and not more than a
+//! total. Both are places on nodes, counted from 0, and differ in who reads the number.
 //!
 //! In: views. Out: routees that come and go; for each message those that get it.
 //!
