@@ -68,7 +68,7 @@ pub const PARTS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SharedDigest {
     /// A hash over each part: whose differ answers with these parts.
-    Summary([u64; PARTS]),
+    Summary(Arc<[u64; PARTS]>),
     /// How far every copy of some parts is.
     Parts {
         /// Which parts, a bit for each.
@@ -250,7 +250,7 @@ impl SharedState {
 
     /// What to send to a few members now and then.
     pub fn summary(&self) -> SharedDigest {
-        SharedDigest::Summary(self.sums)
+        SharedDigest::Summary(Arc::new(self.sums))
     }
 
     /// Answers what another one knows: at most with a delta and a digest, and with nothing more once both are alike.
