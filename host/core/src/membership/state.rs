@@ -22,7 +22,8 @@ use crate::hash::Hasher;
 #[serde(rename_all = "kebab-case")]
 pub struct Topology {
     /// Equal on two nodes if the same members are full ones and can be reached, and the same are weakly so: they then answer every question
-    /// of placement alike.
+    /// of placement alike. For people, and in JSON, it is written in 16 hexadecimal digits, like a uid.
+    #[serde(with = "hex")]
     pub hash: u64,
     /// Counts the changes of the hash that this node has seen. It orders what one node does; between nodes the hash is compared.
     pub epoch: u64,
@@ -260,6 +261,30 @@ impl Topology {
         let hash = hasher.finish();
         let epoch = self.epoch + u64::from(hash != self.hash);
         Self { hash, epoch }
+    }
+}
+
+mod hex {
+    use alloc::string::String;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(&format_args!("{number:016x}"))
+        } else {
+            number.serialize(serializer)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u64::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        let number = u64::from_str_radix(&text, 16).ok();
+        let digits = number.filter(|_| text.len() == 16 && !text.starts_with('+'));
+        digits.ok_or_else(|| de::Error::custom("a hash is 16 hexadecimal digits"))
     }
 }
 
