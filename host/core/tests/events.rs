@@ -3,7 +3,8 @@
 //! `UPDATE_GOLDEN=1` writes the files. A name or field that changes is a new version of the events; a new one is not.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests stand outside of #[test] functions"
+    clippy::disallowed_methods,
+    reason = "helpers of tests stand outside of #[test] functions, and one reads UPDATE_GOLDEN"
 )]
 
 use std::collections::BTreeSet;

@@ -302,12 +302,10 @@ impl ClusterEvent {
 
     /// The node that it is about: a member, or who leads now.
     pub fn node(&self) -> Option<&UniqueAddress> {
-        match self {
-            Self::LeaderChanged { leader } | Self::RoleLeaderChanged { leader, .. } => {
-                leader.as_ref()
-            }
-            other => other.member().map(|member| &member.node),
+        if let Self::LeaderChanged { leader } | Self::RoleLeaderChanged { leader, .. } = self {
+            return leader.as_ref();
         }
+        self.member().map(|member| &member.node)
     }
 
     /// What tells that a member is as it is.

@@ -63,14 +63,12 @@ impl AppVersion {
         let (numbers, suffix) = split(front, '-');
         let wrong_numbers = || AppVersionError::Numbers { text: text.into() };
         let mut parsed = [0; 4];
-        let mut count = 0;
-        for number in numbers.split('.') {
-            let place = parsed.get_mut(count).ok_or_else(wrong_numbers)?;
+        for (at, number) in numbers.split('.').enumerate() {
+            let place = parsed.get_mut(at).ok_or_else(wrong_numbers)?;
             if !is_number(number) {
                 return Err(wrong_numbers());
             }
             *place = number.parse().map_err(|_too_large| wrong_numbers())?;
-            count += 1;
         }
         let is_word = |word: &str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

@@ -54,7 +54,7 @@ impl<'a> View<'a> {
                 .is_some_and(|member| member.status == Status::Down)
         };
         let judged = |counts: &dyn Fn(&UniqueAddress) -> bool| {
-            let mut judged = gossip.reachability().judged(|observer| counts(observer));
+            let mut judged = gossip.reachability().judged(counts);
             judged.retain(|subject, _| in_dc(subject));
             judged
         };

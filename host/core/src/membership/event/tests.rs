@@ -1,7 +1,7 @@
 //! What one picture after another tells.
 
 use alloc::collections::BTreeSet;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use super::super::fixture::{names, node, picture, with};
 use super::super::gossip::Gossip;
@@ -18,38 +18,34 @@ fn after(state: &ClusterState, gossip: &Gossip) -> ClusterState {
 }
 
 fn told(event: &ClusterEvent) -> String {
-    let name = event.name();
     let list = |nodes: &[UniqueAddress]| names(nodes).join(" ");
-    match event {
-        ClusterEvent::MemberRemoved { member, previous } => {
-            alloc::format!(
-                "{name} {}#{} {previous}",
-                member.node.address.host(),
-                member.node.uid
-            )
-        }
-        ClusterEvent::UnreachableDataCenter { dc } | ClusterEvent::ReachableDataCenter { dc } => {
-            alloc::format!("{name} {dc}")
-        }
-        ClusterEvent::RoleLeaderChanged { role, leader } => {
-            let leader = leader.as_ref().map_or("-", |leader| leader.address.host());
-            alloc::format!("{name} {role} {leader}")
-        }
-        ClusterEvent::SeenChanged { converged, seen_by } => {
-            alloc::format!("{name} {converged} {}", list(seen_by))
-        }
-        ClusterEvent::ReachabilityChanged { records } => {
-            alloc::format!("{name} {}", records.len())
-        }
-        ClusterEvent::TombstonesChanged { tombstones } => {
-            alloc::format!("{name} {}", list(tombstones))
-        }
-        ClusterEvent::TopologyChanged { topology } => alloc::format!("{name} {}", topology.epoch),
-        other => match other.node() {
-            Some(node) => alloc::format!("{name} {}#{}", node.address.host(), node.uid),
-            None => name.into(),
-        },
-    }
+    let what = if let ClusterEvent::MemberRemoved { member, previous } = event {
+        alloc::format!(
+            "{}#{} {previous}",
+            member.node.address.host(),
+            member.node.uid
+        )
+    } else if let ClusterEvent::UnreachableDataCenter { dc } = event {
+        dc.as_ref().into()
+    } else if let ClusterEvent::ReachableDataCenter { dc } = event {
+        dc.as_ref().into()
+    } else if let ClusterEvent::RoleLeaderChanged { role, leader } = event {
+        let leader = leader.as_ref().map_or("-", |leader| leader.address.host());
+        alloc::format!("{role} {leader}")
+    } else if let ClusterEvent::SeenChanged { converged, seen_by } = event {
+        alloc::format!("{converged} {}", list(seen_by))
+    } else if let ClusterEvent::ReachabilityChanged { records } = event {
+        records.len().to_string()
+    } else if let ClusterEvent::TombstonesChanged { tombstones } = event {
+        list(tombstones)
+    } else if let ClusterEvent::TopologyChanged { topology } = event {
+        topology.epoch.to_string()
+    } else if let Some(node) = event.node() {
+        alloc::format!("{}#{}", node.address.host(), node.uid)
+    } else {
+        String::new()
+    };
+    alloc::format!("{} {what}", event.name()).trim_end().into()
 }
 
 /// The events between two states; applied to the first they lead to the second.

@@ -97,7 +97,12 @@ impl World {
                     }
                     Status::Down => change.down(&subject, Decider::Operator) == Ok(true),
                     Status::Removed => change.remove(&subject).is_ok(),
-                    other => change.set_status(&subject, other).is_ok(),
+                    Status::Joining
+                    | Status::WeaklyUp
+                    | Status::PreparingForShutdown
+                    | Status::ReadyForShutdown
+                    | Status::Leaving
+                    | Status::Exiting => change.set_status(&subject, to).is_ok(),
                 };
                 assert_eq!(done, from.may_become(to), "{from} to {to}");
                 done

@@ -297,78 +297,62 @@ fn a_picture_survives_its_journey() {
     );
 }
 
+/// What is said of a picture that was spoiled.
+fn flaw(spoil: impl FnOnce(&mut Form)) -> String {
+    let mut form = Form::from(rich());
+    spoil(&mut form);
+    Gossip::try_from(form).expect_err("a flaw").to_string()
+}
+
 #[test]
-fn each_flaw_of_what_arrives_has_its_error() {
-    let error = |spoil: &dyn Fn(&mut Form)| {
-        let mut form = Form::from(rich());
-        spoil(&mut form);
-        Gossip::try_from(form).expect_err("a flaw").to_string()
+fn what_arrives_is_in_order_and_names_places_that_are_there() {
+    let order = |what: &str| alloc::format!("the {what} of a picture are not in order");
+    assert_eq!(flaw(|form| form.members.swap(0, 1)), order("members"));
+    let twice = flaw(|form| form.members[1] = form.members[0].clone());
+    assert_eq!(twice, order("members"));
+    let behind = flaw(|form| form.tombstones.push(node("a")));
+    assert_eq!(behind, order("tombstones"));
+    let observer = flaw(|form| form.observers[0].observer = 77);
+    assert_eq!(observer, order("observers"));
+    let version = flaw(|form| form.observers[0].version = 0);
+    assert_eq!(version, order("versions of rows"));
+
+    let place = |what: &str, at: u32| {
+        alloc::format!("the {what} of a picture name place {at}, which is not there")
     };
-    let flaws: [(&dyn Fn(&mut Form), &str); 13] = [
-        (
-            &|form| form.members.swap(0, 1),
-            "the members of a picture are not in order",
-        ),
-        (
-            &|form| form.members[1] = form.members[0].clone(),
-            "the members of a picture are not in order",
-        ),
-        (
-            &|form| form.tombstones.push(node("a")),
-            "the tombstones of a picture are not in order",
-        ),
-        (
-            &|form| form.tombstones = vec![node("a")],
-            "a:7000#0000000000000001 is both a member and removed",
-        ),
-        (
-            &|form| form.members[0].profile = 9,
-            "the profiles of a picture name place 9, which is not there",
-        ),
-        (
-            &|form| form.members[0].status = Status::Removed,
-            "a picture cannot hold a:7000#0000000000000001 as removed",
-        ),
-        (
-            &|form| form.members[0].up_number = None,
-            "a picture cannot hold a:7000#0000000000000001 as up",
-        ),
-        (
-            &|form| form.members[2].downed_by = None,
-            "a picture cannot hold c:7000#0000000000000001 as down",
-        ),
-        (
-            &|form| form.version.push((7, 1)),
-            "the versions of a picture name place 7, which is not there",
-        ),
-        (
-            &|form| form.observers[0].observer = 77,
-            "the observers of a picture are not in order",
-        ),
-        (
-            &|form| form.observers[0].rows[1].0 = 99,
-            "the rows of a picture name place 99, which is not there",
-        ),
-        (
-            &|form| form.observers[0].version = 0,
-            "the versions of rows of a picture are not in order",
-        ),
-        (
-            &|form| form.profiles.extend(vec![form.profiles[0].clone(); 9]),
-            "a picture holds at most 6 profiles, not 12",
-        ),
-    ];
-    for (at, (spoil, message)) in flaws.into_iter().enumerate() {
-        assert_eq!(error(spoil), message, "flaw {at}");
-    }
-    let long: String = "x".repeat(Profile::NAME_BYTES_MAX + 1);
-    let too_long =
-        error(&|form| form.members[2].downed_by = Some(Decider::Policy(long.as_str().into())));
     assert_eq!(
-        too_long,
+        flaw(|form| form.members[0].profile = 9),
+        place("profiles", 9)
+    );
+    assert_eq!(flaw(|form| form.version.push((7, 1))), place("versions", 7));
+    let row = flaw(|form| form.observers[0].rows[1].0 = 99);
+    assert_eq!(row, place("rows", 99));
+}
+
+#[test]
+fn what_arrives_keeps_to_the_invariants_and_limits() {
+    let a = "a:7000#0000000000000001";
+    let both = flaw(|form| form.tombstones = vec![node("a")]);
+    assert_eq!(both, alloc::format!("{a} is both a member and removed"));
+    let removed = flaw(|form| form.members[0].status = Status::Removed);
+    assert_eq!(
+        removed,
+        alloc::format!("a picture cannot hold {a} as removed")
+    );
+    let ageless = flaw(|form| form.members[0].up_number = None);
+    assert_eq!(ageless, alloc::format!("a picture cannot hold {a} as up"));
+    let by_nobody = flaw(|form| form.members[2].downed_by = None);
+    assert!(by_nobody.ends_with("as down"), "{by_nobody}");
+
+    let many = flaw(|form| form.profiles.extend(vec![form.profiles[0].clone(); 9]));
+    assert_eq!(many, "a picture holds at most 6 profiles, not 12");
+    let long: Arc<str> = "x".repeat(Profile::NAME_BYTES_MAX + 1).into();
+    let long = flaw(|form| form.members[2].downed_by = Some(Decider::Policy(long)));
+    assert_eq!(
+        long,
         "a picture holds at most 128 bytes of a policy's name, not 129"
     );
-    let profile = error(&|form| Arc::make_mut(&mut form.profiles[0]).dc = "".into());
+    let profile = flaw(|form| Arc::make_mut(&mut form.profiles[0]).dc = "".into());
     assert_eq!(profile, "a profile in a picture breaks a limit");
 }
 

@@ -14,7 +14,7 @@ fn leader(gossip: &Gossip, me: &str) -> Option<String> {
     let me = node(me);
     let dc = gossip
         .member(&me)
-        .map_or("default".into(), |member| member.dc().clone());
+        .map_or_else(|| "default".into(), |member| member.dc().clone());
     let view = View::new(gossip, &me, &dc);
     view.leader().map(|leader| leader.address.host().into())
 }
