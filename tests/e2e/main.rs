@@ -46,6 +46,7 @@ mod access;
 mod command_line;
 mod data_directory;
 mod development;
+mod downing;
 mod languages_cli;
 mod observing;
 mod slow_client;

@@ -7,6 +7,7 @@ pub mod client;
 pub mod deploy;
 pub mod dev;
 pub mod doctor;
+pub mod downing;
 pub mod exit;
 pub mod follow;
 pub mod inspect;
@@ -165,6 +166,9 @@ enum Command {
     /// Run a cluster that exists only in memory: scenarios with faults, and what must then hold
     #[command(subcommand)]
     Sim(sim::SimCommand),
+    /// Ask what would become of a partition
+    #[command(subcommand)]
+    Downing(downing::DowningCommand),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  granary completion bash > ~/.local/share/bash-completion/completions/granary"
@@ -260,6 +264,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Toolchain(command) => toolchain::run(terminal, &command).await,
         Command::Config(command) => settings::run(terminal, &command),
         Command::Sim(command) => sim::sim(terminal, &command),
+        Command::Downing(command) => downing::run(terminal, &command),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "granary", &mut script);
