@@ -203,9 +203,9 @@ fn of_shared_state() -> [(&'static str, Message); 4] {
     [
         (
             "shared-summary",
-            Message::SharedStateDigest(SharedDigest::Summary(core::array::from_fn(|part| {
-                part as u64
-            }))),
+            Message::SharedStateDigest(SharedDigest::Summary(Arc::new(core::array::from_fn(
+                |part| part as u64,
+            )))),
         ),
         ("shared-parts", Message::SharedStateDigest(parts)),
         (
