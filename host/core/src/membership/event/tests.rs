@@ -107,7 +107,7 @@ fn one_difference_is_told_in_one_order() {
     assert_eq!(
         between(&now, &before)[..4],
         [
-            "tombstones-changed ",
+            "tombstones-changed",
             "member-removed e#2 up",
             "member-up b#1",
             "member-left c#1"
