@@ -80,6 +80,10 @@ struct Rounds {
 /// What has been counted since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Pictures that came and were taken in, or were known.
+    pub gossip_received: u64,
+    /// When the last of them came.
+    pub last_gossip: Option<Time>,
     /// Messages that were not looked at, by reason.
     pub rejected: BTreeMap<Rejected, u64>,
     /// How often this node was held up so long that it judged nobody for a while.
@@ -108,6 +112,8 @@ pub struct Membership {
     cluster: Option<ClusterId>,
     phase: Phase,
     bootstrap: Option<Bootstrap>,
+    /// Rounds of questions to contact points.
+    unanswered: u32,
     /// The search ends then.
     join_until: Option<Time>,
     gossip: Gossip,
@@ -165,6 +171,7 @@ impl Membership {
             phase: Phase::Idle,
             bootstrap: None,
             join_until: None,
+            unanswered: 0,
             gossip: Gossip::default(),
             graves: Graves::default(),
             changed: false,
@@ -229,8 +236,11 @@ impl Membership {
     /// When [`Event::Wake`] is due at the latest.
     pub fn next_wake(&self) -> Option<Time> {
         match self.phase {
-            Phase::Idle | Phase::Ended => None,
-            Phase::Searching | Phase::Asking { .. } => self.join_wake(),
+            Phase::Ended => None,
+            Phase::Idle | Phase::Searching | Phase::Asking { .. } => {
+                let waits = self.consensus.next_wake();
+                self.join_wake().into_iter().chain(waits).min()
+            }
             Phase::Member => {
                 let rounds = &self.rounds;
                 let rounds = [rounds.gossip, rounds.leader, rounds.reaper, rounds.shared];
@@ -322,6 +332,7 @@ impl Membership {
     }
 
     fn wake(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.consensus_timers(now, out);
         self.join_timers(now, out);
         self.search(now, out);
         if self.phase != Phase::Member {
@@ -345,7 +356,6 @@ impl Membership {
             self.share(out);
         }
         self.speak(now, out);
-        self.consensus_timers(now, out);
         self.quarantine_timers(now, out);
         self.drive_downing(now, downing::Event::Wake, out);
     }

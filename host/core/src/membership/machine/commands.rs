@@ -30,6 +30,9 @@ impl Membership {
         command: Command,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, CommandError> {
+        if self.phase == Phase::Ended && !outlives_membership(&command) {
+            return Err(CommandError::Stopped);
+        }
         match command {
             Command::Join { address } => return self.join_by_hand(now, &address, out),
             Command::Leave { node } => return self.leave(&node, out),
@@ -116,6 +119,30 @@ impl Membership {
         }
         self.check_consensus(out);
         Ok(())
+    }
+}
+
+/// Whether a command still means something once membership has ended.
+fn outlives_membership(command: &Command) -> bool {
+    match command {
+        Command::Subscribe { .. }
+        | Command::Unsubscribe { .. }
+        | Command::Consumed { .. }
+        | Command::OnMemberUp { .. }
+        | Command::OnMemberRemoved { .. } => true,
+        Command::Join { .. }
+        | Command::Leave { .. }
+        | Command::Down { .. }
+        | Command::PrepareShutdown
+        | Command::SetState { .. }
+        | Command::DeleteState { .. }
+        | Command::SetMapEntry { .. }
+        | Command::RemoveMapEntry { .. }
+        | Command::Broadcast { .. }
+        | Command::RegisterConsensus { .. }
+        | Command::DropConsensus { .. }
+        | Command::AwaitConsensus { .. }
+        | Command::ClearQuarantine { .. } => false,
     }
 }
 

@@ -1,9 +1,9 @@
 //! How the pictures of all members become one.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::{Membership, Phase};
+use crate::id::Time;
 use crate::membership::address::{Address, UniqueAddress};
 use crate::membership::effects::{Effect, Rejected};
 use crate::membership::gossip::{Change, Gossip};
@@ -87,12 +87,12 @@ impl Membership {
 
     pub(super) fn on_gossip(
         &mut self,
-        waited: Duration,
+        (now, arrived): (Time, Time),
         from: &UniqueAddress,
         message: &GossipMessage,
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
-        if message.time_to_live <= waited {
+        if message.time_to_live <= now.since(arrived) {
             return Err(Rejected::Expired);
         }
         self.may_gossip(from)?;
@@ -100,6 +100,8 @@ impl Membership {
         if !remote.has(&self.this) {
             return Err(Rejected::WithoutSelf);
         }
+        self.counters.gossip_received += 1;
+        self.counters.last_gossip = Some(now);
         let taken = self.gossip.reconcile(remote, &self.this, false);
         let has_news = matches!(taken.relation, Relation::After | Relation::Concurrent);
         let mut gossip = taken.gossip;

@@ -20,6 +20,8 @@ use crate::membership::message::{
 
 /// After a refusal that will not last, the next attempt comes so soon.
 const RETRY_SOON: Duration = Duration::from_secs(1);
+/// The log hears of a search after each so many rounds of questions.
+const NOTICE_ASKS: u32 = 30;
 
 impl Membership {
     /// New contact points; they matter until the node has joined.
@@ -61,9 +63,24 @@ impl Membership {
                 for address in whom {
                     self.send_to(&address, None, question.clone(), out);
                 }
+                self.unanswered += 1;
+                if self.unanswered.is_multiple_of(NOTICE_ASKS) {
+                    self.say_why_nothing_happens(out);
+                }
             }
             None => {}
         }
+    }
+
+    /// A node that waits for what will not come must say so, or nobody knows what to do about it.
+    fn say_why_nothing_happens(&mut self, out: &mut Vec<Effect>) {
+        let reason = match self.cluster {
+            Some(known) => alloc::format!(
+                "no contact point has let it in yet; it once belonged to the cluster {known} and forms no other while one of them is silent"
+            ),
+            None => "no contact point has let it in yet".into(),
+        };
+        out.push(Effect::Log(Marker::JoinFailed { by: None, reason }));
     }
 
     /// An operator names the node to join through.
@@ -75,8 +92,9 @@ impl Membership {
     ) -> Result<Answer, CommandError> {
         match self.phase {
             Phase::Idle | Phase::Searching => {}
-            Phase::Asking { .. } | Phase::Member => return Err(CommandError::AlreadyJoined),
-            Phase::Ended => return Err(CommandError::Stopped),
+            Phase::Asking { .. } | Phase::Member | Phase::Ended => {
+                return Err(CommandError::AlreadyJoined);
+            }
         }
         if *address == self.this.address {
             self.form(now, out);

@@ -199,8 +199,7 @@ impl Membership {
     fn find(&self, target: &Target) -> Result<Member, CommandError> {
         match self.phase {
             Phase::Member => {}
-            Phase::Ended => return Err(CommandError::Stopped),
-            Phase::Idle | Phase::Searching | Phase::Asking { .. } => {
+            Phase::Idle | Phase::Searching | Phase::Asking { .. } | Phase::Ended => {
                 return Err(CommandError::NotJoined);
             }
         }

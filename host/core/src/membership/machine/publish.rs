@@ -242,6 +242,8 @@ impl Membership {
             events.extend(diff(&before, &self.state, &Interest::all()));
             self.tell(&before, &events, out);
         }
+        // Nobody will agree on anything any more.
+        self.consensus_timers(Time(u64::MAX), out);
         let due = self.callbacks.removed();
         out.extend(
             due.into_iter()

@@ -90,7 +90,7 @@ impl Membership {
             }
             Message::Gossip(gossip) => {
                 self.is_a_member(envelope, out)?;
-                self.on_gossip(now.since(arrived), from, gossip, out)?;
+                self.on_gossip((now, arrived), from, gossip, out)?;
             }
             Message::Gone => {
                 self.is_a_member(envelope, out)?;

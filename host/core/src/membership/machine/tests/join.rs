@@ -91,6 +91,18 @@ fn a_lone_seed_forms_a_cluster_and_is_up_at_once() {
 }
 
 #[test]
+fn a_search_that_leads_nowhere_says_so() {
+    let mut x = searching(Settings::default(), Some(CLUSTER));
+    let mut said = Vec::new();
+    for second in 1..60 {
+        let told = shown(&step(&mut x, 1000 * second, Event::Wake));
+        said.extend(told.into_iter().filter(|line| line.starts_with("log")));
+    }
+    let why = "log join-failed: no contact point has let it in yet; it once belonged to the cluster 00000000000000000000000000000007 and forms no other while one of them is silent";
+    assert_eq!(said, [why, why]);
+}
+
+#[test]
 fn a_node_asks_all_others_once_a_second_and_nobody_else() {
     let mut x = machine("x");
     let asked = ["to a?: init-join", "to b?: init-join"];

@@ -125,6 +125,29 @@ fn the_end_is_told_last() {
 }
 
 #[test]
+fn nothing_more_can_be_asked_of_a_membership_that_has_ended() {
+    let mut a = member(with(picture("a:e b"), "", "b"));
+    let wait = Command::AwaitConsensus {
+        wait: WaitId(3),
+        key: "step".into(),
+        timeout: Duration::from_secs(60),
+    };
+    command(
+        &mut a,
+        Command::RegisterConsensus {
+            key: "step".into(),
+            extract: Extract::NUMBER,
+        },
+    );
+    command(&mut a, wait.clone());
+    let ended = shown(&step(&mut a, 0, Event::ExitingDone));
+    assert!(ended.contains(&"waited 3: None".into()), "{ended:?}");
+    let stopped = ["reply to 1: this node's membership has ended"];
+    assert_eq!(command(&mut a, wait), stopped);
+    assert_eq!(command(&mut a, Command::PrepareShutdown), stopped);
+}
+
+#[test]
 fn a_callback_is_called_once_whenever_it_was_asked_for() {
     let mut a = machine("a");
     assert_eq!(
