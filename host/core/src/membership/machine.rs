@@ -49,7 +49,21 @@ mod share;
 mod watch;
 
 #[cfg(test)]
-mod tests;
+mod exchange_tests;
+#[cfg(test)]
+mod join_tests;
+#[cfg(test)]
+mod leader_tests;
+#[cfg(test)]
+mod leave_tests;
+#[cfg(test)]
+mod shown_tests;
+#[cfg(test)]
+mod tell_tests;
+#[cfg(test)]
+mod watch_tests;
+#[cfg(test)]
+mod world_tests;
 
 /// How far the node itself has come.
 #[derive(Debug, Clone, PartialEq)]

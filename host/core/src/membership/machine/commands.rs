@@ -20,7 +20,11 @@ impl Membership {
         command: Command,
         out: &mut Vec<Effect>,
     ) {
-        let result = self.obey(now, command, out);
+        let result = if self.phase == Phase::Ended && !outlives_membership(&command) {
+            Err(CommandError::Stopped)
+        } else {
+            self.obey(now, command, out)
+        };
         out.push(Effect::Reply { id, result });
     }
 
@@ -30,9 +34,6 @@ impl Membership {
         command: Command,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, CommandError> {
-        if self.phase == Phase::Ended && !outlives_membership(&command) {
-            return Err(CommandError::Stopped);
-        }
         match command {
             Command::Join { address } => return self.join_by_hand(now, &address, out),
             Command::Leave { node } => return self.leave(&node, out),

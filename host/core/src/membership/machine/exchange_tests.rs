@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::shown::{picture as shown_picture, shown};
-use super::world::{CLUSTER, at, from, gossip, member, node, received, step};
+use super::shown_tests::{picture as shown_picture, shown};
+use super::world_tests::{CLUSTER, at, from, gossip, member, node, received, step};
 use crate::id::Time;
 use crate::membership::effects::{Effect, Rejected};
 use crate::membership::fixture::{picture, with};
@@ -211,7 +211,7 @@ fn what_is_not_meant_for_this_node_now_is_not_looked_at() {
 fn a_message_comes_from_where_it_says() {
     let mut a = member(picture("a b"));
     let event = |from: &str, says: &str| Event::Received {
-        from: super::world::address(from),
+        from: super::world_tests::address(from),
         arrived: at(0),
         envelope: Envelope {
             from: node(says),

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::shown::{picture as shown_picture, shown};
-use super::world::{
+use super::shown_tests::{picture as shown_picture, shown};
+use super::world_tests::{
     CLUSTER, World, address, all, at, from, machine, machine_with, member, node, received, start,
     statuses, step,
 };
@@ -501,7 +501,7 @@ fn an_operator_names_the_node_to_join_through() {
 #[test]
 fn nobody_speaks_before_the_welcome() {
     let mut x = asking();
-    let told = super::world::gossip(picture("a b x:j"));
+    let told = super::world_tests::gossip(picture("a b x:j"));
     assert_eq!(
         shown(&step(&mut x, 0, from("a", 0, told))),
         ["log rejected gossip from a: Unexpected 1"]

@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::shown::{picture as shown_picture, shown};
-use super::world::{World, address, all, from, gossip, member, node, statuses, step};
+use super::shown_tests::{picture as shown_picture, shown};
+use super::world_tests::{World, address, all, from, gossip, member, node, statuses, step};
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::{Command, CommandId, Event, Target};
@@ -73,7 +73,7 @@ fn who_is_meant_is_found_or_named() {
         command(&mut a, Command::Down { node: gone }),
         ["reply to 1: b:7000 is b:7000#0000000000000001 by now; name that one if it is meant"]
     );
-    let mut x = super::world::machine("x");
+    let mut x = super::world_tests::machine("x");
     for (wish, why) in [
         (Command::Leave { node: at("b") }, "join first"),
         (Command::PrepareShutdown, "join first"),
@@ -193,7 +193,7 @@ fn one_that_was_removed_unheard_is_told_and_ends() {
     let mut a = member(removed);
     let beat = Message::Heartbeat(crate::membership::message::Beat {
         seq: 1,
-        sent: super::world::at(0),
+        sent: super::world_tests::at(0),
     });
     assert_eq!(
         shown(&step(&mut a, 0, from("c", 0, beat))),

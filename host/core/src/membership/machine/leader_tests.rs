@@ -1,7 +1,7 @@
 //! §2.3 and §2.5: what the leader does with agreement, and without.
 
-use super::shown::{picture as shown_picture, shown};
-use super::world::{member, member_with, step};
+use super::shown_tests::{picture as shown_picture, shown};
+use super::world_tests::{member, member_with, step};
 use crate::membership::fixture::{picture, with};
 use crate::membership::gossip::Gossip;
 use crate::membership::inputs::Event;
@@ -11,8 +11,8 @@ use crate::membership::settings::{Optional, RoleSettings, Settings};
 /// One round of the leader, and only that.
 fn round(a: &mut Membership, millis: u64) -> alloc::vec::Vec<alloc::string::String> {
     let mut out = alloc::vec::Vec::new();
-    a.leader_actions(super::world::at(millis), &mut out);
-    a.settle(super::world::at(millis), &mut out);
+    a.leader_actions(super::world_tests::at(millis), &mut out);
+    a.settle(super::world_tests::at(millis), &mut out);
     shown(&out)
 }
 
@@ -83,7 +83,7 @@ fn who_leaves_exits_and_the_oldest_hear_of_it_at_once() {
 fn who_has_shut_down_is_removed_and_who_has_not_is_waited_for() {
     let mut a = member(agreed("a b c:e"));
     assert_eq!(round(&mut a, 1000), [""; 0]);
-    let confirmed = super::world::from(
+    let confirmed = super::world_tests::from(
         "c",
         1500,
         crate::membership::message::Message::ExitingConfirmed,
@@ -94,7 +94,11 @@ fn who_has_shut_down_is_removed_and_who_has_not_is_waited_for() {
         ["log member-changed c exiting removed"]
     );
     assert_eq!(shown_picture(a.gossip()), "a b, seen by a");
-    assert!(a.gossip().tombstones().contains(&super::world::node("c")));
+    assert!(
+        a.gossip()
+            .tombstones()
+            .contains(&super::world_tests::node("c"))
+    );
 }
 
 #[test]
@@ -208,5 +212,5 @@ fn the_round_comes_once_a_second() {
         woken.contains(&"log member-changed c joining up".into()),
         "{woken:?}"
     );
-    assert_eq!(a.rounds.leader, super::world::at(2000));
+    assert_eq!(a.rounds.leader, super::world_tests::at(2000));
 }

@@ -4,8 +4,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::shown::{picture as shown_picture, shown};
-use super::world::{World, address, at, from, machine, machine_with, member, node, start, step};
+use super::shown_tests::{picture as shown_picture, shown};
+use super::world_tests::{
+    World, address, at, from, machine, machine_with, member, node, start, step,
+};
 use crate::membership::downing::{Decision, LeaseAnswer, Picture, Policy, Reason, Verdict};
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
@@ -204,7 +206,7 @@ fn the_lease_is_asked_for_and_decides() {
     let mut settings = Settings::default();
     settings.downing.strategy = StrategyName::LeaseMajority;
     let gossip = with(picture("a b c"), "a→c", "a b c");
-    let mut a = super::world::member_with(settings, gossip);
+    let mut a = super::world_tests::member_with(settings, gossip);
     let mut lines = Vec::new();
     for second in 1..=30 {
         let millis = 1000 * second;

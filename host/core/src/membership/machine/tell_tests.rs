@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::shown::shown;
-use super::world::{World, address, at, from, gossip, machine, member, node, start, step};
+use super::shown_tests::shown;
+use super::world_tests::{World, address, at, from, gossip, machine, member, node, start, step};
 use crate::membership::consensus::{Extract, TOPOLOGY, WaitId};
 use crate::membership::effects::Effect;
 use crate::membership::event::Interest;
