@@ -153,9 +153,9 @@ export const state: {
   /** Removes a key. Removing one that is not there is no error. */
   delete(key: string): void;
   /** Every key that starts with `prefix`, with its bytes, in the order of the keys. Pages are fetched as they are needed. */
-  listBytes(prefix?: string): Generator<[string, Uint8Array]>;
+  scanBytes(prefix?: string): Generator<[string, Uint8Array]>;
   /** The same for values that `set` has written. */
-  list<T = unknown>(prefix?: string, shape?: Shape<T>): Generator<[string, T]>;
+  scan<T = unknown>(prefix?: string, shape?: Shape<T>): Generator<[string, T]>;
   /** How many commits have changed this grain's state. */
   version(): number;
 };
@@ -188,7 +188,7 @@ export class Table<T> {
 
 /** The host refused. The turn goes on; nothing was changed. */
 export class StateError extends Error {
-  readonly case: "bad-key" | "too-large" | "read-only" | "unavailable";
+  readonly code: "bad-key" | "too-large" | "read-only" | "unavailable";
   readonly text: string;
 }
 
@@ -229,17 +229,42 @@ export interface Remote {
 /** Calls to other grains by name. JSON is the host's: names as they are in the WIT, an integer beyond 2^53 as a text of its digits. */
 export const calls: {
   /** The grain `kind/key`; it need not exist yet. No call outlives the deadline of the turn that makes it. */
-  grain(kind: string, key: string, options?: { timeoutMs?: number; idempotencyKey?: string }): Remote;
+  grain(kind: string, key: string, options?: CallOptions): Remote;
+  /** What `Ref.withOptions` of a client takes: `Ref.withOptions("b", calls.options({ timeoutMs: 2000 }))`. */
+  options(options?: CallOptions): { timeout: number | null; idempotencyKey: string | null };
 };
+
+/** What may be said about a call. Everything left out has its usual value. */
+export interface CallOptions {
+  /** How long to wait at most. */
+  timeoutMs?: number;
+  /** A second call of the same method with the same key gets the first one's answer. */
+  idempotencyKey?: string;
+}
+
+/** What went wrong with a call: a case of `call-error-code` in `granary:grain/types`, which says what became of the called grain's turn. */
+export type CallErrorCode =
+  | "overloaded"
+  | "deadlock"
+  | "timeout"
+  | "cancelled"
+  | "denied"
+  | "not-found"
+  | "invalid"
+  | "guest-trap"
+  | "limit-exceeded"
+  | "conflict"
+  | "unavailable"
+  | "unknown-outcome"
+  | "app";
 
 /** The call gave no answer, or the method answered `err`. */
 export class CallError extends Error {
-  constructor(kind: string, why: string, circle?: string[]);
-  /** `deadlock`, `timeout`, `app` …: the case of `call-error` in `granary:grain/types`. */
-  readonly case: string;
-  /** Why; for `app` the JSON text of the method's `err`. */
+  constructor(code: CallErrorCode, text: string, circle?: string[]);
+  readonly code: CallErrorCode;
+  /** Why; with `app` the JSON text of the method's `err`. */
   readonly text: string;
-  /** For `deadlock`: the grains that would have waited for each other. */
+  /** With `deadlock` the grains that would have waited for each other. */
   readonly circle: string[];
   /** Whether the called grain is certainly unchanged, so that the call may simply be repeated. */
   get hadNoEffect(): boolean;

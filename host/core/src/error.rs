@@ -22,7 +22,7 @@ pub enum Outcome {
     Unknown,
 }
 
-/// Why a call gave no result. The WIT variant `granary:grain/types.call-error` has the same cases.
+/// Why a call gave no result. The codes of `granary:grain/types.call-error` are the same cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum CallError {

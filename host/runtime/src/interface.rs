@@ -16,7 +16,7 @@ pub(crate) mod sample;
 mod tests;
 mod types;
 
-pub(crate) use clients::{APP, CALL, RESOURCE, SUFFIX, WITH_OPTIONS, target};
+pub(crate) use clients::{APP, CALL, CODES, RESOURCE, SUFFIX, WITH_OPTIONS, target};
 pub use clients::{ClientImport, ClientMethod};
 pub use docs::embed_docs;
 pub use error::ComponentError;

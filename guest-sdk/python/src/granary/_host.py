@@ -33,7 +33,7 @@ def _find(interface, mark):
     return _Missing(interface)
 
 
-state = _find("state", "StateError_BadKey")
+state = _find("state", "StateError")
 calls = _find("calls", "Payload_Json")
 context = _find("context", "activation_epoch")
 types = _find("types", "GrainId")

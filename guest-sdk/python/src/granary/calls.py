@@ -13,7 +13,7 @@ from typing import Any
 from granary import _host, codec
 from granary.context import GrainId
 
-# Of these cases it is certain that the called grain is unchanged.
+# With these codes it is certain that the called grain is unchanged.
 _NO_EFFECT = {
     "overloaded",
     "deadlock",
@@ -31,23 +31,23 @@ _NO_EFFECT = {
 class CallError(Exception):
     """The call gave no answer, or the method answered `err`."""
 
-    def __init__(self, case: str, text: str, circle: tuple[GrainId, ...] = ()):
-        super().__init__(f"{case}: {text}")
-        #: `deadlock`, `timeout`, `app` …: the case of `call-error` in `granary:grain/types`.
-        self.case = case
-        #: Why; for `app` the JSON text of the method's `err`.
+    def __init__(self, code: str, text: str, circle: tuple[GrainId, ...] = ()):
+        super().__init__(f"{code}: {text}")
+        #: `deadlock`, `timeout`, `app` …: a case of `call-error-code` in `granary:grain/types`.
+        self.code = code
+        #: Why; with `app` the JSON text of the method's `err`.
         self.text = text
-        #: For `deadlock`: the grains that would have waited for each other.
+        #: With `deadlock` the grains that would have waited for each other.
         self.circle = circle
 
     @property
     def had_no_effect(self) -> bool:
         """Whether the called grain is certainly unchanged, so that the call may simply be repeated."""
-        return self.case in _NO_EFFECT
+        return self.code in _NO_EFFECT
 
     def app(self, of: Any = Any) -> Any:
         """The value of the method's `err`, read as the type `of`; none if something else went wrong."""
-        return codec.loads(of, self.text) if self.case == "app" else None
+        return codec.loads(of, self.text) if self.code == "app" else None
 
 
 class AnswerError(TypeError):
@@ -65,9 +65,9 @@ class Remote:
     def call(self, method: str, *arguments: Any, returns: Any = Any) -> Any:
         """Calls a method and waits for its answer. Raises `CallError`, or `AnswerError`."""
         host = _host.calls
-        options = host.CallOptions(_nanoseconds(self._timeout), self._key)
+        said = options(timeout=self._timeout, idempotency_key=self._key)
         try:
-            answer = host.call(self._target(), method, _payload(arguments), options)
+            answer = host.call(self._target(), method, _payload(arguments), said)
         except _host.Err as failed:
             raise _error(failed.value) from None
         try:
@@ -94,6 +94,11 @@ def grain(kind: str, key: str, *, timeout: float | None = None, idempotency_key:
     return Remote(GrainId(kind, key), timeout, idempotency_key)
 
 
+def options(*, timeout: float | None = None, idempotency_key: str | None = None):
+    """What `Ref.with_options` of a client takes: `hop.Ref.with_options("b", calls.options(timeout=2))`. The timeout is in seconds."""
+    return _host.calls.CallOptions(_nanoseconds(timeout), idempotency_key)
+
+
 def _payload(arguments):
     return _host.calls.Payload_Json(codec.dumps(arguments))
 
@@ -103,11 +108,8 @@ def _nanoseconds(seconds):
 
 
 def _error(failed):
-    case = codec._case(type(failed)) or "unknown-outcome"
-    if case == "deadlock":
-        circle = tuple(GrainId(id.kind, id.key) for id in failed.value)
-        return CallError(case, " → ".join(map(str, circle)), circle)
-    return CallError(case, failed.value)
+    circle = tuple(GrainId(id.kind, id.key) for id in failed.circle)
+    return CallError(codec.to_json(failed.code), failed.text, circle)
 
 
-__all__ = ["AnswerError", "CallError", "Remote", "grain"]
+__all__ = ["AnswerError", "CallError", "Remote", "grain", "options"]

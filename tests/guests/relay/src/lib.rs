@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use exports::test::relay::relay::{CallError, GrainId, Guest, Hop, TurnInfo};
-use granary_sdk::calls::{self, Payload, Remote};
+use granary_sdk::calls::{self, CallErrorCode, Payload, Remote};
 use granary_sdk::{context, state};
 
 wit_bindgen::generate!({
@@ -40,7 +40,9 @@ impl Guest for Relay {
                 Ok(keys)
             }
             // The error of a grain further on: already in words.
-            Err(CallError::App(json)) => Err(serde_json::from_str(&json).unwrap_or(json)),
+            Err(failed) if failed.code == CallErrorCode::App => {
+                Err(serde_json::from_str(&failed.text).unwrap_or(failed.text))
+            }
             Err(failed) => Err(failed.describe()),
         }
     }
@@ -130,7 +132,7 @@ impl Guest for Relay {
     }
 
     fn notes() -> Vec<String> {
-        let entries = state::list_of("note/").map(|entry| entry.expect("the state is readable"));
+        let entries = state::scan_of("note/").map(|entry| entry.expect("the state is readable"));
         entries.map(|(_, text)| text).collect()
     }
 
@@ -167,7 +169,7 @@ fn json_of_hop(hop: &Hop) -> String {
 }
 
 fn note(text: &str) {
-    let count = state::list("note/").count();
+    let count = state::scan("note/").count();
     state::set(&format!("note/{count:08}"), text).expect("the state is writable");
 }
 
