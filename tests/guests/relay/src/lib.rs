@@ -29,7 +29,11 @@ impl Guest for Relay {
             return Ok(vec![me]);
         }
         let hop = path.remove(0);
-        sleep(milliseconds(hop.hold_ms));
+        if let Some(gate) = hop.gate {
+            let gate = calls::grain("async-reader", gate);
+            let met = gate.call_payload("meet", &Payload::Json("[2]".to_owned()));
+            met.map_err(|failed| failed.describe())?;
+        }
         let rest: Vec<_> = path.iter().map(json_of_hop).collect();
         let arguments = format!("[[{}]]", rest.join(","));
         match remote(&hop.to).call_payload("relay", &Payload::Json(arguments)) {
@@ -158,14 +162,8 @@ fn text(answer: Payload) -> String {
 }
 
 fn json_of_hop(hop: &Hop) -> String {
-    let (kind, key) = (
-        serde_json::Value::from(&*hop.to.kind),
-        serde_json::Value::from(&*hop.to.key),
-    );
-    format!(
-        r#"{{"to":{{"kind":{kind},"key":{key}}},"hold-ms":{}}}"#,
-        hop.hold_ms
-    )
+    let to = serde_json::json!({ "kind": hop.to.kind, "key": hop.to.key });
+    serde_json::json!({ "to": to, "gate": hop.gate }).to_string()
 }
 
 fn note(text: &str) {
