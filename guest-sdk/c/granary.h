@@ -60,6 +60,9 @@
  *
  * Static variables are the activation's own: fast, and gone when the grain goes to rest. What is printed goes to the grain's log.
  *
+ * The stack has 1 MiB, and counts as memory of the activation; `stack = "4MiB"` beside `language` in `granary.toml` makes it another
+ * size. A stack that overflows is a trap, and changes nothing.
+ *
  * WHO FREES WHAT
  *
  * An exported function owns its arguments: it frees them when it is done (`grain_string_free`, `…_free` in `grain.h`). What it
