@@ -16,6 +16,7 @@ mod harness;
 mod main_job;
 
 mod languages;
+mod sdks;
 mod templates;
 
 mod crash;
