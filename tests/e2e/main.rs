@@ -31,6 +31,7 @@ mod bad_path;
 mod bad_upload;
 
 mod activation;
+mod async_python;
 mod asynchronous;
 mod calls;
 mod foreign;

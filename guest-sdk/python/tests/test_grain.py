@@ -1,3 +1,4 @@
+import asyncio
 import unittest
 from dataclasses import dataclass
 
@@ -123,6 +124,20 @@ class Calls(unittest.TestCase):
             self.assertEqual((said.timeout, said.idempotency_key), (None, None))
             said = calls.options(timeout=2, idempotency_key="k")
             self.assertEqual((said.timeout, said.idempotency_key), (2_000_000_000, "k"))
+
+    def test_an_async_call_is_the_same_call_awaited(self):
+        async def both():
+            stock = calls.grain("stock", "tea")
+            return await asyncio.gather(stock.call_async("left", returns=int), stock.call_async("take", 2, returns=int))
+
+        with testing.Host() as host:
+            host.answers.update({"stock/tea left": 5, "stock/tea take": lambda count: 5 - count})
+            self.assertEqual(asyncio.run(both()), [5, 3])
+            self.assertEqual(host.called, [("stock/tea", "left", []), ("stock/tea", "take", [2])])
+            with self.assertRaises(CallError):
+                asyncio.run(calls.grain("stock", "milk").call_async("left"))
+        with self.assertRaisesRegex(HostMissing, "granary:grain/async-imports@0.1.0"):
+            asyncio.run(calls.grain("stock", "tea").call_async("left"))
 
     def test_a_send_may_be_delayed(self):
         with testing.Host() as host:

@@ -4,6 +4,10 @@
 >>> calls.grain("audit", "2031").send("taken", "tea", 3)    # leaves only if this turn commits, and is handled once
 >>> left = stock.call("take", 3, returns=int)
 
+In an `async func` several calls can be under way at once:
+
+>>> left, price = await asyncio.gather(stock.call_async("left", returns=int), prices.call_async("of", "tea", returns=int))
+
 Arguments are given in the order of the parameters and written by `granary.codec`, and so is the answer read: the value of the method's
 `ok`, or its result.
 """
@@ -64,12 +68,26 @@ class Remote:
 
     def call(self, method: str, *arguments: Any, returns: Any = Any) -> Any:
         """Calls a method and waits for its answer. Raises `CallError`, or `AnswerError`."""
-        host = _host.calls
-        said = options(timeout=self._timeout, idempotency_key=self._key)
         try:
-            answer = host.call(self._target(), method, _payload(arguments), said)
+            answer = _host.calls.call(*self._request(method, arguments))
         except _host.Err as failed:
             raise _error(failed.value) from None
+        return self._read(method, answer, returns)
+
+    async def call_async(self, method: str, *arguments: Any, returns: Any = Any) -> Any:
+        """The same in a method that is an `async func`: the turn goes on until it awaits the answer, so that `asyncio.gather` makes several
+        calls at once. The world has `include granary:grain/async-imports@0.1.0;`."""
+        try:
+            answer = await _host.async_calls.call(*self._request(method, arguments))
+        except _host.Err as failed:
+            raise _error(failed.value) from None
+        return self._read(method, answer, returns)
+
+    def _request(self, method, arguments):
+        said = options(timeout=self._timeout, idempotency_key=self._key)
+        return self._target(), method, _payload(arguments), said
+
+    def _read(self, method, answer, returns):
         try:
             # A method without a result answers with nothing at all.
             return codec.loads(returns, answer.value or "null")
