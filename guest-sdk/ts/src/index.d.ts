@@ -77,7 +77,7 @@
  *
  * | WIT                                | JavaScript                                        |
  * |------------------------------------|---------------------------------------------------|
- * | integers and floats                | `number`; **`u64` and `s64` are rounded beyond 2^53** |
+ * | integers and floats                | `number`; see below for `u64` and `s64`           |
  * | `list<u8>`                         | `Uint8Array`                                      |
  * | `option<T>`                        | the value or `null`; within an option `{ tag: "some", val }` or `{ tag: "none" }` |
  * | `variant`                          | `{ tag: "too-long", val: 1000 }`                  |
@@ -86,6 +86,21 @@
  * | `record`                           | an object, names in camelCase                     |
  * | `result` within a value            | `{ tag: "ok", val }` or `{ tag: "err", val }`     |
  * | `char`                             | a text of one character                           |
+ *
+ * QuickJS hands `u64` and `s64` over as numbers, which are exact up to 2^53. `granary build` names the functions that pass such integers. A
+ * method that is called with a larger one is not run: the caller is told `guest-trap` with the argument's name, and nothing is changed.
+ * What a method returns, and what a typed client answers, is rounded. Where larger ones matter, let the WIT say `string`, or two `u32`.
+ *
+ * # Types from the WIT
+ *
+ * `granary build` writes what the WIT says to `target/granary/KIND/wit.d.ts`, a module for each interface, and checks the types of a
+ * TypeScript kind against it: each method of an exported interface, and everything that is imported. Types can be taken from there:
+ *
+ * ```ts
+ * import type { Exports } from "demo:counter/counter@0.1.0";
+ *
+ * export const counter = grain<Exports>({ … });
+ * ```
  *
  * @packageDocumentation
  */

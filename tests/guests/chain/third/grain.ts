@@ -1,7 +1,6 @@
 // The third stop: it calls the fourth by its types.
 
 import { calls, context, Err, grain } from "@granary/sdk";
-// @ts-ignore: made by `granary build` from the kind's WIT.
 import { Ref } from "test:chain-fourth-client/hop@0.1.0";
 
 export const hop = grain({
