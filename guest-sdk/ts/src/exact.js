@@ -5,7 +5,8 @@ import { trap } from "./grain.js";
  * Wraps the methods of an interface. `functions` says of each that takes 64-bit integers, and of each of its parameters, what it is
  * called and where the integers are in it: `{ increment: [["by", "u64"]] }`.
  *
- * The runtime rounds before any code sees the value. A rounded one is never below 2^53, so none goes unseen.
+ * The runtime changes them before any code sees the value, but never into one that could have been meant: from 2^53 on they are rounded,
+ * to a number that is not below it, and a `u64` from 2^63 on becomes negative.
  */
 export function exact(methods, functions) {
   if (methods === null || typeof methods !== "object") return methods;
@@ -13,7 +14,7 @@ export function exact(methods, functions) {
   for (const [name, parameters] of Object.entries(functions)) {
     const value = (...values) => {
       for (const [at, [parameter, shape]] of parameters.entries()) {
-        if (rounded(values[at], shape)) {
+        if (changed(values[at], shape)) {
           trap(new RangeError(`${name}: '${parameter}' has an integer beyond 2^53, which JavaScript's numbers do not hold exactly`));
         }
       }
@@ -24,11 +25,11 @@ export function exact(methods, functions) {
   return guarded;
 }
 
-// Whether a number in a value may have been rounded. What is not there has no tag, no fields and no items.
-function rounded(value, shape) {
+// Whether a number in a value may be another one than was sent. What is not there has no tag, no fields and no items.
+function changed(value, shape) {
   if (shape === null || value === null || value === undefined) return false;
-  if (typeof shape === "string") return typeof value === "number" && !Number.isSafeInteger(value);
-  if (shape.each) return (value instanceof Map ? [...value].flat() : [...value]).some((item) => rounded(item, shape.each));
-  if (shape.cases) return rounded(value.val, shape.cases[value.tag] ?? null);
-  return Object.entries(shape.fields).some(([name, inner]) => rounded(value[name], inner));
+  if (typeof shape === "string") return typeof value === "number" && (!Number.isSafeInteger(value) || (shape === "u64" && value < 0));
+  if (shape.each) return (value instanceof Map ? [...value].flat() : [...value]).some((item) => changed(item, shape.each));
+  if (shape.cases) return changed(value.val, shape.cases[value.tag] ?? null);
+  return Object.entries(shape.fields).some(([name, inner]) => changed(value[name], inner));
 }

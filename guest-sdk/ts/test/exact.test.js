@@ -7,6 +7,7 @@ import { exact } from "../src/exact.js";
 test("an integer that was rounded ends the turn before the method sees it", () => {
   const places = {
     plain: ["u64", 5, 2 ** 53],
+    wrapped: ["u64", 0, -1],
     negative: ["s64", -(2 ** 53) + 1, -(2 ** 63)],
     maybe: ["u64", null, 2 ** 64],
     list: [{ each: "u64" }, [1, 2], [1, 2 ** 60]],
