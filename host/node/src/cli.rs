@@ -16,6 +16,7 @@ pub mod project;
 pub mod sample;
 pub mod settings;
 pub mod state;
+pub mod stream;
 pub mod terminal;
 pub mod test;
 pub mod toolchain;

@@ -202,7 +202,7 @@ pub struct LimitsSection {
     /// Time for `deactivate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deactivation_time: Option<Period>,
-    /// Bytes of a request's body under `/http/`; bodies stream.
+    /// Bytes of a body that streams in: of a request under `/http/`, or for a `stream<u8>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_body: Option<Size>,
     /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
