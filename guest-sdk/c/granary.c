@@ -118,21 +118,9 @@ bool granary_is(grain_string_t string, const char *text) {
 /* State: bytes -------------------------------------------------------------------------------------------------------------- */
 
 static granary_status_t refused(granary_grain_state_state_error_t *error) {
-  granary_status_t status = GRANARY_STATE_UNAVAILABLE;
-  switch (error->tag) {
-    case GRANARY_GRAIN_STATE_STATE_ERROR_BAD_KEY:
-      status = fail(GRANARY_BAD_KEY, "bad state key: %.*s", GRANARY_ARG(error->val.bad_key));
-      break;
-    case GRANARY_GRAIN_STATE_STATE_ERROR_TOO_LARGE:
-      status = fail(GRANARY_TOO_LARGE, "state too large: %.*s", GRANARY_ARG(error->val.too_large));
-      break;
-    case GRANARY_GRAIN_STATE_STATE_ERROR_READ_ONLY:
-      status = fail(GRANARY_READ_ONLY, "state is read-only here: %.*s", GRANARY_ARG(error->val.read_only));
-      break;
-    default:
-      status = fail(GRANARY_STATE_UNAVAILABLE, "state unavailable: %.*s", GRANARY_ARG(error->val.unavailable));
-      break;
-  }
+  static const char *const codes[] = {"bad state key", "state too large", "state is read-only here", "state unavailable"};
+  granary_status_t status = (granary_status_t)(GRANARY_BAD_KEY + error->code);
+  fail(status, "%s: %.*s", codes[error->code], GRANARY_ARG(error->text));
   granary_grain_state_state_error_free(error);
   return status;
 }
@@ -160,40 +148,40 @@ granary_status_t granary_delete(const char *key) {
   return granary_grain_state_delete(&name, &error) ? GRANARY_OK : refused(&error);
 }
 
-granary_list_t granary_list(const char *prefix) {
-  granary_list_t list = {0};
-  list.prefix = granary_copy(prefix);
-  return list;
+granary_scan_t granary_scan(const char *prefix) {
+  granary_scan_t scan = {0};
+  scan.prefix = granary_copy(prefix);
+  return scan;
 }
 
-void granary_list_end(granary_list_t *list) {
-  granary_grain_state_page_free(&list->page);
-  grain_string_free(&list->prefix);
-  *list = (granary_list_t){0};
+void granary_scan_end(granary_scan_t *scan) {
+  granary_grain_state_page_free(&scan->page);
+  grain_string_free(&scan->prefix);
+  *scan = (granary_scan_t){0};
 }
 
-granary_status_t granary_next(granary_list_t *list) {
-  while (list->at == list->page.entries.len) {
-    if (list->prefix.ptr == NULL) return GRANARY_NONE;
-    if (list->begun && !list->page.cursor.is_some) {
-      granary_list_end(list);
+granary_status_t granary_next(granary_scan_t *scan) {
+  while (scan->at == scan->page.entries.len) {
+    if (scan->prefix.ptr == NULL) return GRANARY_NONE;
+    if (scan->begun && !scan->page.cursor.is_some) {
+      granary_scan_end(scan);
       return GRANARY_NONE;
     }
     granary_grain_state_page_t page = {0};
     granary_grain_state_state_error_t error;
-    grain_string_t *cursor = list->begun ? &list->page.cursor.val : NULL;
-    if (!granary_grain_state_list(&list->prefix, cursor, PAGE_ENTRIES, &page, &error)) {
-      granary_list_end(list);
+    grain_string_t *cursor = scan->begun ? &scan->page.cursor.val : NULL;
+    if (!granary_grain_state_scan(&scan->prefix, cursor, PAGE_ENTRIES, &page, &error)) {
+      granary_scan_end(scan);
       return refused(&error);
     }
-    granary_grain_state_page_free(&list->page);
-    list->page = page;
-    list->at = 0;
-    list->begun = true;
+    granary_grain_state_page_free(&scan->page);
+    scan->page = page;
+    scan->at = 0;
+    scan->begun = true;
   }
-  granary_grain_state_entry_t *entry = &list->page.entries.ptr[list->at++];
-  list->key = entry->key;
-  list->value = entry->value;
+  granary_grain_state_entry_t *entry = &scan->page.entries.ptr[scan->at++];
+  scan->key = entry->key;
+  scan->value = entry->value;
   return GRANARY_OK;
 }
 
@@ -520,28 +508,12 @@ grain_string_t granary_quote(grain_string_t text) {
 
 /* Calls --------------------------------------------------------------------------------------------------------------------- */
 
-static grain_string_t circle(const granary_grain_types_list_grain_id_t *grains) {
-  grain_string_t text = granary_copy("");
-  for (size_t at = 0; at < grains->len; at++) {
-    grain_string_t id = granary_id_text(grains->ptr[at]);
-    grain_string_t longer = granary_format("%.*s%s%.*s", GRANARY_ARG(text), at == 0 ? "" : " → ", GRANARY_ARG(id));
-    grain_string_free(&text);
-    grain_string_free(&id);
-    text = longer;
-  }
-  return text;
-}
-
 static granary_status_t call_failed(granary_grain_calls_call_error_t *error, grain_string_t *answer) {
-  static const char *const cases[] = {"overloaded",  "deadlock",       "timeout",  "cancelled",   "denied",          "not found", "invalid",
+  static const char *const codes[] = {"overloaded",  "deadlock",       "timeout",  "cancelled",   "denied",          "not found", "invalid",
                                       "guest trap", "limit exceeded", "conflict", "unavailable", "unknown outcome", "answered"};
-  granary_status_t status = (granary_status_t)(GRANARY_OVERLOADED + error->tag);
-  /* Every case but one holds a text, in the same place. */
-  grain_string_t text = error->val.app;
-  if (status == GRANARY_DEADLOCK) text = circle(&error->val.deadlock);
-  fail(status, "%s: %.*s", cases[error->tag], GRANARY_ARG(text));
-  if (status == GRANARY_APP && answer != NULL) *answer = copy_of(text.ptr, text.len);
-  if (status == GRANARY_DEADLOCK) grain_string_free(&text);
+  granary_status_t status = (granary_status_t)(GRANARY_OVERLOADED + error->code);
+  fail(status, "%s: %.*s", codes[error->code], GRANARY_ARG(error->text));
+  if (status == GRANARY_APP && answer != NULL) *answer = copy_of(error->text.ptr, error->text.len);
   granary_grain_calls_call_error_free(error);
   return status;
 }

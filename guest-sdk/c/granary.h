@@ -60,6 +60,9 @@
  *
  * Static variables are the activation's own: fast, and gone when the grain goes to rest. What is printed goes to the grain's log.
  *
+ * The stack has 1 MiB, and counts as memory of the activation; `stack = "4MiB"` beside `language` in `granary.toml` makes it another
+ * size. A stack that overflows is a trap, and changes nothing.
+ *
  * WHO FREES WHAT
  *
  * An exported function owns its arguments: it frees them when it is done (`grain_string_free`, `…_free` in `grain.h`). What it
@@ -117,6 +120,9 @@ typedef enum granary_status {
 
   /* The value under the key is of another type, or a value cannot be written as JSON. */
   GRANARY_WRONG_TYPE,
+
+  /* The cases of `state-error-code`, in its order. */
+
   /* The key is empty or longer than 512 bytes. */
   GRANARY_BAD_KEY,
   /* The value, or the state as a whole, would be larger than its limit. */
@@ -126,7 +132,7 @@ typedef enum granary_status {
   /* The store could not be read just now. */
   GRANARY_STATE_UNAVAILABLE,
 
-  /* Calls: the cases of `call-error`, in its order. `wit/types.wit` says what each means for the called grain. */
+  /* Calls: the cases of `call-error-code`, in its order. `wit/types.wit` says what each means for the called grain. */
 
   GRANARY_OVERLOADED,
   GRANARY_DEADLOCK,
@@ -211,14 +217,14 @@ granary_status_t granary_delete(const char *key);
 /*
  * Every key that starts with a prefix, in the order of the keys, with its bytes:
  *
- *     granary_list_t list = granary_list("item/");
- *     while (granary_expect(granary_next(&list))) {
- *       printf("%.*s\n", GRANARY_ARG(list.key));
+ *     granary_scan_t scan = granary_scan("item/");
+ *     while (granary_expect(granary_next(&scan))) {
+ *       printf("%.*s\n", GRANARY_ARG(scan.key));
  *     }
  *
- * A loop that is left early says `granary_list_end(&list)`.
+ * A loop that is left early says `granary_scan_end(&scan)`.
  */
-typedef struct granary_list {
+typedef struct granary_scan {
   /* The entry's key and value, until the next one is fetched. */
   grain_string_t key;
   grain_list_u8_t value;
@@ -228,12 +234,12 @@ typedef struct granary_list {
   granary_grain_state_page_t page;
   size_t at;
   bool begun;
-} granary_list_t;
+} granary_scan_t;
 
-granary_list_t granary_list(const char *prefix);
-/* Fetches the next entry; GRANARY_NONE after the last, which also ends the list. */
-granary_status_t granary_next(granary_list_t *list);
-void granary_list_end(granary_list_t *list);
+granary_scan_t granary_scan(const char *prefix);
+/* Fetches the next entry; GRANARY_NONE after the last, which also ends the scan. */
+granary_status_t granary_next(granary_scan_t *scan);
+void granary_scan_end(granary_scan_t *scan);
 
 /* JSON -------------------------------------------------------------------------------------------------------------------- */
 

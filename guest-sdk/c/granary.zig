@@ -186,29 +186,29 @@ pub fn delete(key: [:0]const u8) Error!void {
     _ = try check(c.granary_delete(key));
 }
 
-/// Every key that starts with `prefix`, in the order of the keys: `var list = granary.list("item/"); while (try list.next()) |entry| …`.
-/// A loop that is left early says `list.deinit()`.
-pub fn list(prefix: [:0]const u8) List {
-    return .{ .inner = c.granary_list(prefix) };
+/// Every key that starts with `prefix`, in the order of the keys: `var scan = granary.scan("item/"); while (try scan.next()) |entry| …`.
+/// A loop that is left early says `scan.deinit()`.
+pub fn scan(prefix: [:0]const u8) Scan {
+    return .{ .inner = c.granary_scan(prefix) };
 }
 
-/// The iterator behind `list`.
-pub const List = struct {
-    inner: c.granary_list_t,
+/// The iterator behind `scan`.
+pub const Scan = struct {
+    inner: c.granary_scan_t,
 
     /// One key and its bytes, until the next one is fetched.
     pub const Entry = struct { key: []const u8, value: []const u8 };
 
     /// The next entry, or null after the last.
-    pub fn next(self: *List) Error!?Entry {
+    pub fn next(self: *Scan) Error!?Entry {
         if (!try check(c.granary_next(&self.inner))) return null;
         const value = self.inner.value;
         return .{ .key = slice(self.inner.key), .value = if (value.len == 0) "" else value.ptr[0..value.len] };
     }
 
-    /// Ends a listing that is not read to its end.
-    pub fn deinit(self: *List) void {
-        c.granary_list_end(&self.inner);
+    /// Ends a scan that is not read to its end.
+    pub fn deinit(self: *Scan) void {
+        c.granary_scan_end(&self.inner);
     }
 };
 

@@ -111,10 +111,10 @@ func TestWithoutPaymentNothingIsSold(t *testing.T) {
 		said  calls.Error
 		words string
 	}{
-		{calls.Error{Case: calls.App, Text: `{"insufficient":3}`}, "there are only 3 on the account"},
-		{calls.Error{Case: calls.App, Text: `{"insufficient":"18446744073709551615"}`}, "there are only 18446744073709551615 on the account"},
-		{calls.Error{Case: calls.App, Text: `"frozen"`}, "the account is frozen"},
-		{calls.Error{Case: calls.Timeout, Text: "5 s"}, "timeout: 5 s"},
+		{calls.Error{Code: calls.App, Text: `{"insufficient":3}`}, "there are only 3 on the account"},
+		{calls.Error{Code: calls.App, Text: `{"insufficient":"18446744073709551615"}`}, "there are only 18446744073709551615 on the account"},
+		{calls.Error{Code: calls.App, Text: `"frozen"`}, "the account is frozen"},
+		{calls.Error{Code: calls.Timeout, Text: "5 s"}, "timeout: 5 s"},
 	}
 	for _, answer := range answers {
 		host.Answer = func(granarytest.Message) (string, error) { return "", &answer.said }

@@ -46,7 +46,7 @@ func (s shelf) shown(article string) Stock {
 
 func shelves() iter.Seq2[string, shelf] {
 	return func(yield func(string, shelf) bool) {
-		for entry, err := range state.ListOf[shelf](shelfPrefix) {
+		for entry, err := range state.ScanOf[shelf](shelfPrefix) {
 			granary.Check(err)
 			if !yield(strings.TrimPrefix(entry.Key, shelfPrefix), entry.Value) {
 				return
@@ -97,7 +97,7 @@ func (h hold) shown(id uint64) Reservation {
 
 func holds() iter.Seq2[uint64, hold] {
 	return func(yield func(uint64, hold) bool) {
-		for entry, err := range state.ListOf[hold](holdPrefix) {
+		for entry, err := range state.ScanOf[hold](holdPrefix) {
 			granary.Check(err)
 			id := granary.Must(strconv.ParseUint(strings.TrimPrefix(entry.Key, holdPrefix), 10, 64))
 			if !yield(id, entry.Value) {

@@ -161,21 +161,22 @@ async fn chains_that_block_each_other_crosswise_never_hang() {
     }
 }
 
-/// A path of `relay` grains, each held for a moment before the next is called.
-fn path(keys: &[&str], hold_ms: u32) -> Value {
-    let hop = |key: &&str| json!({ "to": { "kind": "relay", "key": key }, "hold-ms": hold_ms });
+/// A path of `relay` grains. Before each step two paths wait for each other at the gate, if there is one.
+fn path(keys: &[&str], gate: Option<&str>) -> Value {
+    let hop = |key: &&str| json!({ "to": { "kind": "relay", "key": key }, "gate": gate });
     json!([keys.iter().map(hop).collect::<Vec<_>>()])
 }
 
 #[tokio::test]
 async fn of_two_chains_that_meet_head_on_exactly_one_is_refused() {
-    let node = Node::serving(&["relay"]).await;
+    let node = Node::serving(&["relay", "async-reader"]).await;
     let client = node.client();
     for round in 0..5 {
         let (a, b) = (format!("a{round}"), format!("b{round}"));
+        let gate = format!("gate{round}");
         let started = Instant::now();
-        let one = client.post(&format!("/g/relay/{a}/relay"), path(&[&b], 300));
-        let other = client.post(&format!("/g/relay/{b}/relay"), path(&[&a], 300));
+        let one = client.post(&format!("/g/relay/{a}/relay"), path(&[&b], Some(&gate)));
+        let other = client.post(&format!("/g/relay/{b}/relay"), path(&[&a], Some(&gate)));
         let (one, other) = futures::future::join(one, other).await;
         assert!(
             started.elapsed() < Duration::from_secs(10),
@@ -201,33 +202,33 @@ async fn longer_circles_are_named_whole_and_chains_without_one_pass() {
     let node = Node::serving(&["relay"]).await;
     let client = node.client();
     let circle = client
-        .post("/g/relay/a/relay", path(&["b", "c", "d", "a"], 0))
+        .post("/g/relay/a/relay", path(&["b", "c", "d", "a"], None))
         .await;
     let named = "relay/a → relay/b → relay/c → relay/d → relay/a";
     assert!(
         300 <= circle.status && circle.text().contains(named),
         "{circle}"
     );
-    let own = client.post("/g/relay/a/relay", path(&["a"], 0)).await;
+    let own = client.post("/g/relay/a/relay", path(&["a"], None)).await;
     assert!(
         300 <= own.status && own.text().contains("relay/a → relay/a"),
         "{own}"
     );
     assert_eq!(
         client
-            .post("/g/relay/a/relay", path(&["b", "c", "d"], 0))
+            .post("/g/relay/a/relay", path(&["b", "c", "d"], None))
             .await
             .ok(),
         json!(["a", "b", "c", "d"])
     );
     // Many chains through the same grains, none of them a circle: all pass, however they queue.
-    let chains = (0..30).map(|_| client.post("/g/relay/a/relay", path(&["b", "c", "d"], 1)));
+    let chains = (0..30).map(|_| client.post("/g/relay/a/relay", path(&["b", "c", "d"], None)));
     for reply in futures::future::join_all(chains).await {
         reply.ok();
     }
     let long: Vec<String> = (0..80).map(|n| format!("n{n}")).collect();
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
-    let refused = client.post("/g/relay/a/relay", path(&long, 0)).await;
+    let refused = client.post("/g/relay/a/relay", path(&long, None)).await;
     assert!(
         300 <= refused.status && refused.text().contains("64"),
         "a chain has an end: {refused}"

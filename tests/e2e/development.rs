@@ -29,6 +29,7 @@ impl Dev {
         without_settings(&mut command)
             .current_dir(folder)
             .env("NO_COLOR", "1")
+            .env(guests::TOOLCHAINS, guests::toolchains_folder())
             .env("CARGO_TARGET_DIR", target)
             .kill_on_drop(true);
         command
@@ -150,4 +151,46 @@ async fn a_new_project_runs_in_dev_and_a_change_is_live_with_its_state_kept() {
         .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_change_of_typescript_is_live_with_its_state_kept() {
+    guests::toolchains();
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("counting");
+    let sample = repository().join("sample-grains").join("counter-ts");
+    copy_sources(&sample, &project);
+    let target = folder.path().join("target");
+    let dev = Dev::start(folder.path(), "counting", "counter-ts", &target).await;
+    let counted = dev.client.call("counter-ts/a", "increment", json!([3]));
+    assert_eq!(counted.await.ok(), 3);
+    let source = project.join("grain.ts");
+    let text = std::fs::read_to_string(&source).unwrap();
+    let (head, get) = text.split_once("get(): number {").unwrap();
+    // A mistake first: a text is not what the WIT says, and the last good revision goes on.
+    std::fs::write(&source, format!("{head}get(): string {{{get}")).unwrap();
+    assert_eq!(dev.client.get("/g/counter-ts/a/get").await.ok(), 3);
+    let get = get.replacen("count.get(0)", "count.get(0) * 10", 1);
+    std::fs::write(&source, format!("{head}get(): number {{{get}")).unwrap();
+    until("the change", || async {
+        let count = dev.client.get("/g/counter-ts/a/get").await.ok();
+        (count == 30).then_some(())
+    })
+    .await;
+}
+
+/// Copies a project without what was built of it.
+fn copy_sources(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        if name == "target" {
+            continue;
+        }
+        if path.is_dir() {
+            copy_sources(&path, &to.join(name));
+        } else {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
 }

@@ -143,7 +143,15 @@ async fn limits_are_told_in_the_words_of_the_interface() {
 async fn what_is_written_after_the_response_is_refused() {
     let node = Node::serving(&["spin-style"]).await;
     let client = node.client();
-    assert_eq!(asked(client, "spin-style/a", "late").await, "first");
+    let (unended, body) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+    let body = reqwest::Body::wrap_stream(tokio_stream::wrappers::ReceiverStream::new(body));
+    let request = client
+        .request(Method::POST, "/g/spin-style/a/http/late")
+        .body(body);
+    let response = within("the response", request.send()).await.unwrap();
+    let first = within("its body", response.text()).await.unwrap();
+    assert_eq!(first, "first");
+    drop(unended);
     assert_eq!(
         asked(client, "spin-style/a", "get/default/late").await,
         "nothing"

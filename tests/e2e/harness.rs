@@ -2,6 +2,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod client;
+pub(crate) mod flow;
 pub(crate) mod guests;
 pub(crate) mod node;
 
@@ -13,6 +14,7 @@ use tokio::process::Command;
 
 pub(crate) use cli::{Cli, granary};
 pub(crate) use client::{Client, Reply};
+pub(crate) use flow::Flow;
 pub(crate) use node::{Node, NodeBuilder};
 
 /// How long a state may take to come about. Generous: the machine may be busy with other tests.

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Node, guests, until};
+use crate::harness::{Cli, Client, Node, guests, until};
 
 /// A language and its guests.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,7 @@ const LANGUAGES: [Language; 6] = [
 const KNOWN: [(&str, &str, &str); 1] = [(
     "TypeScript",
     "integers beyond 2^53",
-    "QuickJS hands 64-bit integers over as its numbers",
+    "QuickJS hands 64-bit integers over as its numbers; a larger argument is refused",
 )];
 
 /// A check, run as a task of its own so that one that fails does not end the others.
@@ -274,4 +275,109 @@ async fn a_call_goes_through_four_languages_by_their_types() {
         "{}",
         refused.0
     );
+}
+
+/// Calls with long lists, and texts in each.
+const LONG_CALLS: usize = 100;
+const LONG_TEXTS: usize = 5000;
+
+/// The host asks the guest for the memory of every text. A collector that ran meanwhile would free what the host has written already.
+#[tokio::test]
+async fn go_collects_nothing_while_arguments_arrive() {
+    let node = Node::start().await;
+    node.deploy("torture-go").await.ok();
+    let calls = (0..LONG_CALLS).map(|call| {
+        let texts: Vec<_> = (0..LONG_TEXTS).map(|at| format!("{call}:{at}")).collect();
+        let client = node.client().clone();
+        async move {
+            // Few grains, so that each takes many calls with one heap.
+            let grain = format!("torture-go/{}", call % 4);
+            let answer = client.call(&grain, "texts", json!([texts])).await;
+            assert_eq!(answer.ok(), json!(texts), "call {call}");
+        }
+    });
+    futures::stream::iter(calls)
+        .buffer_unordered(8)
+        .collect::<()>()
+        .await;
+}
+
+#[tokio::test]
+async fn a_number_that_javascript_would_round_is_refused_by_name() {
+    let node = Node::start().await;
+    node.deploy("torture-ts").await.ok();
+    for (method, value, name) in [
+        ("unsigned64", json!("18446744073709551615"), "unsigned64"),
+        ("signed64", json!("-9007199254740993"), "signed64"),
+        ("numbers", json!([1, "9007199254740993"]), "numbers"),
+    ] {
+        let grain = "torture-ts/wide";
+        let refused = node.client().call(grain, method, json!([value])).await;
+        let problem = refused.problem(500);
+        problem.is("guest-trap", &[]);
+        assert_eq!(problem.outcome(), "no-effect");
+        let words = problem.0.to_string();
+        assert!(words.contains(name) && words.contains("2^53"), "{words}");
+    }
+}
+
+/// What calls itself, with some of the stack in each call, until there is no more.
+const DEEP: [(&str, &str, &str); 2] = [
+    (
+        "c",
+        "deep.c",
+        "#include \"grain.h\"\n
+        static uint32_t dive(uint32_t depth) {
+          volatile uint32_t here[64];
+          here[depth % 64] = depth;
+          return depth == 0 ? 0 : dive(depth - 1) + here[depth % 64] - depth + 1;
+        }\n
+        uint32_t exports_test_deep_api_dive(uint32_t depth) { return dive(depth); }\n",
+    ),
+    (
+        "zig",
+        "grain.zig",
+        "fn dive(depth: u32) u32 {
+            var here: [64]u32 = undefined;
+            const seen: *volatile [64]u32 = &here;
+            seen[depth % 64] = depth;
+            return if (depth == 0) 0 else dive(depth - 1) + seen[depth % 64] - depth + 1;
+        }\n
+        export fn exports_test_deep_api_dive(depth: u32) u32 { return dive(depth); }\n",
+    ),
+];
+
+#[tokio::test]
+async fn a_stack_of_c_or_zig_has_its_size_and_traps_when_it_overflows() {
+    guests::toolchains();
+    let node = Node::start().await;
+    let wit = "package test:deep@0.1.0;\ninterface api { dive: func(depth: u32) -> u32; }\nworld grain { export api; }\n";
+    for (language, file, source) in DEEP {
+        let folder = tempfile::tempdir().unwrap();
+        let kind = format!("deep-{language}");
+        std::fs::create_dir(folder.path().join("wit")).unwrap();
+        std::fs::write(folder.path().join("wit/deep.wit"), wit).unwrap();
+        std::fs::write(folder.path().join(file), source).unwrap();
+        let deploy = async |more: &str| {
+            let manifest = format!("[kinds.{kind}]\nlanguage = \"{language}\"\n{more}");
+            std::fs::write(folder.path().join("granary.toml"), manifest).unwrap();
+            let deployed = Cli::run(folder.path(), Some(&node), &["deploy"]).await;
+            deployed.ok();
+        };
+        let grain = format!("{kind}/a");
+        let dive = |depth: u32| node.client().call(&grain, "dive", json!([depth]));
+        deploy("").await;
+        assert_eq!(dive(1000).await.ok(), 1000);
+        let info = node.client().get(&format!("/v1/activations/{grain}")).await;
+        let memory = info.ok()["activation"]["memory_bytes"].as_u64().unwrap();
+        assert!((1 << 20..2 << 20).contains(&memory), "{language}: {memory}");
+        let problem = dive(100_000).await.problem(500);
+        problem.is("guest-trap", &["memory"]);
+        assert_eq!(problem.outcome(), "no-effect");
+        assert_eq!(dive(1000).await.ok(), 1000, "it goes on");
+        // A smaller one ends sooner.
+        deploy("stack = \"64KiB\"\n").await;
+        dive(1000).await.problem(500).is("guest-trap", &[]);
+        assert_eq!(dive(10).await.ok(), 10);
+    }
 }

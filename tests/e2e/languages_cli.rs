@@ -518,3 +518,74 @@ async fn dev_goes_on_without_a_language_that_cannot_be_built_here() {
     assert!(built.out.contains("counter"), "{}", built.out);
     assert!(built.fails(1).contains("small: zig 0.13.0"));
 }
+
+#[tokio::test]
+async fn a_projects_own_tests_run_first_and_a_missing_tool_is_named() {
+    let bare = Bare::new();
+    let project = bare.path().join("counting");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("x.wasm"), guests::component("counter")).unwrap();
+    let test = async |command: &str, more: &[&str]| {
+        let kind = "[kinds.counter]\ncomponent = \"x.wasm\"\n";
+        let manifest = format!("[test]\ncommand = \"{command}\"\n\n{kind}");
+        std::fs::write(project.join("granary.toml"), manifest).unwrap();
+        bare.granary(&[&["test", "counting"], more].concat()).await
+    };
+    let said = test("test -e x.wasm", &[]).await.ok();
+    assert!(
+        said.contains("pass  test -e x.wasm") && said.contains("1 passed, 0 failed"),
+        "in the folder of the project: {said}"
+    );
+    let failed = test("echo one is wrong; exit 3", &[]).await;
+    assert!(
+        failed.out.contains("exit status: 3") && failed.out.contains("one is wrong"),
+        "{}",
+        failed.out
+    );
+    failed.fails(1);
+    let outcomes = test("no-such-tool --all", &["-o", "json"]).await;
+    let outcome = &serde_json::from_str::<Value>(&outcomes.out).unwrap()[0];
+    assert_eq!(outcome["name"], "no-such-tool --all");
+    let failure = outcome["failure"].as_str().unwrap();
+    assert!(
+        failure.contains("no-such-tool") && failure.contains("granary.toml"),
+        "{failure}"
+    );
+    let said = test("true", &["--filter", "no such"]).await.fails(4);
+    assert!(said.contains("no test's name contains 'no such'"), "{said}");
+}
+
+#[tokio::test]
+async fn typescript_is_held_to_its_wit_and_told_of_wide_integers() {
+    guests::toolchains();
+    let bare = Bare::new();
+    let wit = "package app:small@0.1.0;\n\ninterface api {\n  get: func() -> u32;\n  add: func(by: u64, item: string) -> u64;\n}\n\nworld grain {\n  export api;\n}\n";
+    let build = async |source: &str| {
+        bare.project("small", "ts", wit, &[("grain.ts", source)]);
+        Cli::run(bare.path(), None, &["build", "small"]).await
+    };
+    let said = build(
+        "export const api = { get: () => \"one\", add: (by: number, item: number) => by };\n",
+    )
+    .await
+    .fails(1);
+    for words in [
+        "api.get is not as the WIT says",
+        "api.add is not as the WIT says",
+        "'string' is not assignable to type 'number'",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let said = build("export const other = {};\n").await.fails(1);
+    assert!(said.contains("Property 'api' does not exist"), "{said}");
+    let built = build(
+        "import type { Exports } from \"app:small/api@0.1.0\";\nexport const api: Exports = { get: () => 1, add: (by, item) => by + item.length };\n",
+    )
+    .await;
+    assert!(
+        built.err.contains("api.add (by: u64, result: u64)") && built.err.contains("2^53"),
+        "{}",
+        built.err
+    );
+    built.ok();
+}

@@ -16,6 +16,7 @@ mod harness;
 mod main_job;
 
 mod languages;
+mod sdks;
 mod templates;
 
 mod crash;
@@ -30,6 +31,7 @@ mod bad_path;
 mod bad_upload;
 
 mod activation;
+mod async_python;
 mod asynchronous;
 mod calls;
 mod foreign;
@@ -40,6 +42,7 @@ mod limits;
 mod reads;
 mod revisions;
 mod side_by_side;
+mod streams;
 mod typed_calls;
 
 mod access;

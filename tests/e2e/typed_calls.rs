@@ -22,13 +22,12 @@ fn call_error(reply: &Reply) -> Value {
     problem.0["error"].clone()
 }
 
-/// Its text, where it is of a case.
+/// Its text, where it has this code.
 #[track_caller]
-fn words(reply: &Reply, case: &str) -> String {
+fn words(reply: &Reply, code: &str) -> String {
     let error = call_error(reply);
-    let text = error[case].as_str();
-    text.unwrap_or_else(|| panic!("not '{case}': {error}"))
-        .to_owned()
+    assert_eq!(error["code"], code, "{error}");
+    error["text"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -116,7 +115,7 @@ async fn caller_chain_deadline_and_baggage_travel_along() {
 }
 
 #[tokio::test]
-async fn what_keeps_a_call_from_its_answer_is_told_by_case() {
+async fn what_keeps_a_call_from_its_answer_is_told_by_code() {
     let node = node().await;
     let client = node.client();
     let late = ask(client, "slow-note", json!(["r", 400, 40])).await;
@@ -158,7 +157,8 @@ async fn a_circle_is_refused_by_name() {
         .await;
     let error: Value = serde_json::from_str(&words(&reply, "app")).unwrap();
     let relay = json!({ "kind": "relay", "key": "b" });
-    assert_eq!(error, json!({ "deadlock": [relay, caller, relay] }));
+    let told = json!({ "code": "deadlock", "text": "relay/b → typed-caller/a → relay/b", "circle": [relay, caller, relay] });
+    assert_eq!(error, told);
 }
 
 #[tokio::test]

@@ -63,8 +63,8 @@ static size_t place(const grain_string_t *key, bool *there) {
 
 static bool refuse(granary_grain_state_state_error_t *err) {
   if (fake.refuse_state == NULL) return false;
-  err->tag = fake.refuse_tag;
-  err->val.bad_key = copy_text(fake.refuse_state);
+  err->code = fake.refuse_code;
+  err->text = copy_text(fake.refuse_state);
   return true;
 }
 
@@ -107,7 +107,7 @@ bool granary_grain_state_delete(grain_string_t *key, granary_grain_state_state_e
   return true;
 }
 
-bool granary_grain_state_list(grain_string_t *prefix, grain_string_t *cursor, uint32_t limit, granary_grain_state_page_t *ret,
+bool granary_grain_state_scan(grain_string_t *prefix, grain_string_t *cursor, uint32_t limit, granary_grain_state_page_t *ret,
                               granary_grain_state_state_error_t *err) {
   if (refuse(err)) return false;
   if (fake.page_entries < limit) limit = fake.page_entries;
@@ -138,7 +138,7 @@ void granary_grain_state_page_free(granary_grain_state_page_t *page) {
   if (page->cursor.is_some) grain_string_free(&page->cursor.val);
 }
 
-void granary_grain_state_state_error_free(granary_grain_state_state_error_t *error) { grain_string_free(&error->val.bad_key); }
+void granary_grain_state_state_error_free(granary_grain_state_state_error_t *error) { grain_string_free(&error->text); }
 
 /* Calls: what was called is written down, what comes back was set by the test. */
 
@@ -156,15 +156,13 @@ static granary_grain_types_grain_id_t grain(const char *kind, const char *key) {
 
 static bool answered(granary_grain_calls_call_error_t *err) {
   if (fake.call_error == NULL) return true;
-  err->tag = fake.call_tag;
-  if (fake.call_tag == GRANARY_GRAIN_TYPES_CALL_ERROR_DEADLOCK) {
+  *err = (granary_grain_calls_call_error_t){.code = fake.call_code, .text = copy_text(fake.call_error)};
+  if (fake.call_code == GRANARY_GRAIN_TYPES_CALL_ERROR_CODE_DEADLOCK) {
     granary_grain_types_grain_id_t *grains = calloc(3, sizeof *grains);
     grains[0] = grain("cart", "7");
     grains[1] = grain("stock", "3");
     grains[2] = grain("cart", "7");
-    err->val.deadlock = (granary_grain_types_list_grain_id_t){grains, 3};
-  } else {
-    err->val.app = copy_text(fake.call_error);
+    err->circle = (granary_grain_types_list_grain_id_t){grains, 3};
   }
   return false;
 }
@@ -191,12 +189,9 @@ bool granary_grain_calls_send(granary_grain_calls_grain_id_t *target, grain_stri
 void granary_grain_calls_payload_free(granary_grain_calls_payload_t *payload) { grain_string_free(&payload->val.json); }
 
 void granary_grain_calls_call_error_free(granary_grain_calls_call_error_t *error) {
-  if (error->tag != GRANARY_GRAIN_TYPES_CALL_ERROR_DEADLOCK) {
-    grain_string_free(&error->val.app);
-    return;
-  }
-  for (size_t at = 0; at < error->val.deadlock.len; at++) granary_grain_context_grain_id_free(&error->val.deadlock.ptr[at]);
-  free(error->val.deadlock.ptr);
+  grain_string_free(&error->text);
+  for (size_t at = 0; at < error->circle.len; at++) granary_grain_context_grain_id_free(&error->circle.ptr[at]);
+  if (0 < error->circle.len) free(error->circle.ptr);
 }
 
 /* Context. */

@@ -5,8 +5,8 @@
 #include "granary.h"
 
 typedef struct {
-  /* Refuses every state operation in this case, with this text; NULL: refuses none. */
-  uint8_t refuse_tag;
+  /* Refuses every state operation with this code and this text; NULL: refuses none. */
+  uint8_t refuse_code;
   const char *refuse_state;
   /* The most entries a page. */
   uint32_t page_entries;
@@ -15,7 +15,7 @@ typedef struct {
 
   /* The answer of every call, or, if there is a text, its error. */
   const char *answer;
-  uint8_t call_tag;
+  uint8_t call_code;
   const char *call_error;
   /* The last call or send, and its options. */
   char *called;

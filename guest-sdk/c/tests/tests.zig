@@ -55,20 +55,20 @@ test "a record is kept as JSON" {
     try equal(error.WrongType, granary.getJson(Item, "items"));
 }
 
-test "a listing goes through all pages" {
+test "a scan goes through all pages" {
     c.fake_reset();
     for (0..5) |at| {
         var key: [16]u8 = undefined;
         try granary.set(try std.fmt.bufPrintSentinel(&key, "item/{d}", .{at}, 0), @as(u64, at));
     }
-    var list = granary.list("item/");
+    var scan = granary.scan("item/");
     var count: usize = 0;
-    while (try list.next()) |entry| : (count += 1) {
+    while (try scan.next()) |entry| : (count += 1) {
         try equalText("item/", entry.key[0..5]);
         try equalText(entry.key[5..], entry.value);
     }
     try equal(5, count);
-    var left = granary.list("item/");
+    var left = granary.scan("item/");
     _ = try left.next();
     left.deinit();
     try equal(null, try left.next());
@@ -77,7 +77,7 @@ test "a listing goes through all pages" {
 test "a refusal has its name and its words" {
     c.fake_reset();
     c.fake.refuse_state = "because";
-    c.fake.refuse_tag = c.GRANARY_GRAIN_STATE_STATE_ERROR_READ_ONLY;
+    c.fake.refuse_code = c.GRANARY_GRAIN_STATE_STATE_ERROR_CODE_READ_ONLY;
     try equal(error.ReadOnly, granary.set("count", 1));
     try equalText("state is read-only here: because", granary.message());
 }
@@ -92,8 +92,8 @@ test "a call goes out with its arguments, and comes back or fails" {
     try equal(9, c.fake.timeout);
     c.fake.call_error = "\"empty\"";
     const cases = [_]granary.Error{ error.Overloaded, error.Deadlock, error.Timeout, error.Cancelled, error.Denied, error.NotFound, error.Invalid, error.GuestTrap, error.LimitExceeded, error.Conflict, error.Unavailable, error.UnknownOutcome, error.App };
-    for (cases, 0..) |case, tag| {
-        c.fake.call_tag = @intCast(tag);
+    for (cases, 0..) |case, code| {
+        c.fake.call_code = @intCast(code);
         try equal(case, granary.call("stock", "sku-7", "take", .{}));
     }
     try equalText("answered: \"empty\"", granary.message());

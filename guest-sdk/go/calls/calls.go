@@ -22,7 +22,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"granary"
@@ -30,13 +29,13 @@ import (
 	"granary/internal/text"
 )
 
-// Case is a case of the variant "call-error": each says whether the called grain was changed.
-type Case uint8
+// Code is what went wrong with a call: each case says whether the called grain was changed.
+type Code uint8
 
 // The cases, in the order of wit/types.wit.
 const (
 	// Overloaded: a queue or the node is full. The call did not start; repeat it later.
-	Overloaded Case = iota
+	Overloaded Code = iota
 	// Deadlock: the call would have waited in a circle. It did not start.
 	Deadlock
 	// Timeout: the deadline passed. If the call had started, its outcome is unknown.
@@ -69,38 +68,30 @@ var names = [...]string{
 }
 
 // String is the case in words.
-func (c Case) String() string {
+func (c Code) String() string {
 	if int(c) < len(names) {
 		return names[c]
 	}
-	return fmt.Sprintf("case %d", uint8(c))
+	return fmt.Sprintf("code %d", uint8(c))
 }
 
 // Error is why a call gave no answer.
 type Error struct {
-	Case Case
-	// Text is what the host says; with App it is the JSON of the err value.
+	Code Code
+	// Text is why, in words; with App it is the JSON of the err value.
 	Text string
 	// Circle is the grains of a Deadlock; the first is also the last.
 	Circle []granary.GrainID
 }
 
-// Error is the case and its text: "deadlock: cart/7 → stock/3 → cart/7".
+// Error is the code and the text: "deadlock: cart/7 → stock/3 → cart/7".
 func (e *Error) Error() string {
-	text := e.Text
-	if e.Case == Deadlock {
-		circle := make([]string, 0, len(e.Circle))
-		for _, id := range e.Circle {
-			circle = append(circle, id.String())
-		}
-		text = strings.Join(circle, " → ")
-	}
-	return e.Case.String() + ": " + text
+	return e.Code.String() + ": " + e.Text
 }
 
 // HadNoEffect says whether the called grain is certainly unchanged, so that the call may simply be repeated.
 func (e *Error) HadNoEffect() bool {
-	switch e.Case {
+	switch e.Code {
 	case Timeout, UnknownOutcome, App:
 		return false
 	default:
@@ -112,7 +103,7 @@ func (e *Error) HadNoEffect() bool {
 func AppError[E any](err error) (E, bool) {
 	var value E
 	var failed *Error
-	if !errors.As(err, &failed) || failed.Case != App {
+	if !errors.As(err, &failed) || failed.Code != App {
 		return value, false
 	}
 	return value, text.Read([]byte(failed.Text), &value) == nil
@@ -158,7 +149,7 @@ func nanoseconds(duration time.Duration) uint64 {
 }
 
 // Call calls a method and waits for its answer: the method's result, or the value of its ok. The method's err is an *[Error] with the
-// case App; see [AppError]. A method without a result is called as Call[any].
+// code App; see [AppError]. A method without a result is called as Call[any].
 func Call[R any](grain Remote, method string, arguments ...any) (R, error) {
 	var answer R
 	json, err := write(arguments)
@@ -202,7 +193,7 @@ func wrap(failed *host.CallError) error {
 	if failed == nil {
 		return nil
 	}
-	made := &Error{Case: Case(failed.Case), Text: failed.Text}
+	made := &Error{Code: Code(failed.Code), Text: failed.Text}
 	for _, id := range failed.Circle {
 		made.Circle = append(made.Circle, granary.GrainID(id))
 	}

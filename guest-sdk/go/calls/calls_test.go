@@ -79,10 +79,10 @@ func TestAFailedCallSaysWhatBecameOfIt(t *testing.T) {
 	host := granarytest.Start(t)
 	grain := calls.Grain("stock", "3")
 	for c := calls.Overloaded; c <= calls.App; c++ {
-		host.Answer = func(granarytest.Message) (string, error) { return "", &calls.Error{Case: c, Text: `{"too-few":2}`} }
+		host.Answer = func(granarytest.Message) (string, error) { return "", &calls.Error{Code: c, Text: `{"too-few":2}`} }
 		_, err := calls.Call[any](grain, "take", 3)
 		var failed *calls.Error
-		if !errors.As(err, &failed) || failed.Case != c {
+		if !errors.As(err, &failed) || failed.Code != c {
 			t.Fatalf("%v comes back as %v", c, err)
 		}
 		unclear := c == calls.Timeout || c == calls.UnknownOutcome || c == calls.App
@@ -95,9 +95,12 @@ func TestAFailedCallSaysWhatBecameOfIt(t *testing.T) {
 		}
 	}
 	id := func(kind, key string) granary.GrainID { return granary.GrainID{Kind: kind, Key: key} }
-	deadlock := &calls.Error{Case: calls.Deadlock, Circle: []granary.GrainID{id("cart", "7"), id("stock", "3"), id("cart", "7")}}
+	deadlock := &calls.Error{
+		Code: calls.Deadlock, Text: "cart/7 → stock/3 → cart/7",
+		Circle: []granary.GrainID{id("cart", "7"), id("stock", "3"), id("cart", "7")},
+	}
 	host.Answer = func(granarytest.Message) (string, error) { return "", deadlock }
-	if _, err := calls.Call[any](grain, "take"); err == nil || err.Error() != "deadlock: cart/7 → stock/3 → cart/7" {
+	if _, err := calls.Call[any](grain, "take"); !reflect.DeepEqual(err, error(deadlock)) || err.Error() != "deadlock: cart/7 → stock/3 → cart/7" {
 		t.Errorf("%v", err)
 	}
 }

@@ -89,14 +89,14 @@ type inner struct{ *Host }
 
 func badKey(key string) *host.StateError {
 	if len(key) == 0 || 512 < len(key) {
-		return &host.StateError{Case: host.BadKey, Text: fmt.Sprintf("a key has 1 to 512 bytes, this one has %d", len(key))}
+		return &host.StateError{Code: host.BadKey, Text: fmt.Sprintf("a key has 1 to 512 bytes, this one has %d", len(key))}
 	}
 	return nil
 }
 
 func (h inner) mayWrite(key string) *host.StateError {
 	if h.ReadOnly {
-		return &host.StateError{Case: host.ReadOnly, Text: "the method is a read method"}
+		return &host.StateError{Code: host.ReadOnly, Text: "the method is a read method"}
 	}
 	return badKey(key)
 }
@@ -114,7 +114,7 @@ func (h inner) Set(key string, value []byte) *host.StateError {
 		return failed
 	}
 	if 1<<20 < len(value) {
-		return &host.StateError{Case: host.TooLarge, Text: "a value has at most 1 MiB"}
+		return &host.StateError{Code: host.TooLarge, Text: "a value has at most 1 MiB"}
 	}
 	h.State[key] = string(value)
 	return nil
@@ -128,7 +128,7 @@ func (h inner) Delete(key string) *host.StateError {
 	return nil
 }
 
-func (h inner) List(prefix, cursor string, begun bool, limit uint32) ([]host.Entry, string, bool, *host.StateError) {
+func (h inner) Scan(prefix, cursor string, begun bool, limit uint32) ([]host.Entry, string, bool, *host.StateError) {
 	var keys []string
 	for key := range h.State {
 		if strings.HasPrefix(key, prefix) && (!begun || cursor < key) {
@@ -162,7 +162,7 @@ func (h inner) Call(to host.GrainID, method, json string, options host.CallOptio
 	}
 	h.Called = append(h.Called, message)
 	if h.Answer == nil {
-		return "", &host.CallError{Case: uint8(calls.NotFound), Text: "the test answers no calls"}
+		return "", &host.CallError{Code: uint8(calls.NotFound), Text: "the test answers no calls"}
 	}
 	answer, err := h.Answer(message)
 	if err == nil {
@@ -170,9 +170,9 @@ func (h inner) Call(to host.GrainID, method, json string, options host.CallOptio
 	}
 	var failed *calls.Error
 	if !errors.As(err, &failed) {
-		failed = &calls.Error{Case: calls.Unavailable, Text: err.Error()}
+		failed = &calls.Error{Code: calls.Unavailable, Text: err.Error()}
 	}
-	made := &host.CallError{Case: uint8(failed.Case), Text: failed.Text}
+	made := &host.CallError{Code: uint8(failed.Code), Text: failed.Text}
 	for _, id := range failed.Circle {
 		made.Circle = append(made.Circle, host.GrainID(id))
 	}

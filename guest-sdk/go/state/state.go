@@ -64,7 +64,7 @@ func refused(failed *host.StateError) error {
 		return nil
 	}
 	why := ErrUnavailable
-	switch failed.Case {
+	switch failed.Code {
 	case host.BadKey:
 		why = ErrBadKey
 	case host.TooLarge:
@@ -131,15 +131,15 @@ type Entry[T any] struct {
 	Value T
 }
 
-// List goes through every key that starts with a prefix, in the order of the keys, with its bytes. Pages are fetched as they are
+// Scan goes through every key that starts with a prefix, in the order of the keys, with its bytes. Pages are fetched as they are
 // needed. After an error it ends.
 //
-//	for entry, err := range state.List("item/") { … }
-func List(prefix string) iter.Seq2[Entry[[]byte], error] {
+//	for entry, err := range state.Scan("item/") { … }
+func Scan(prefix string) iter.Seq2[Entry[[]byte], error] {
 	return func(yield func(Entry[[]byte], error) bool) {
 		cursor, begun := "", false
 		for {
-			entries, next, more, failed := host.Current.List(prefix, cursor, begun, pageEntries)
+			entries, next, more, failed := host.Current.Scan(prefix, cursor, begun, pageEntries)
 			if failed != nil {
 				yield(Entry[[]byte]{}, refused(failed))
 				return
@@ -157,10 +157,10 @@ func List(prefix string) iter.Seq2[Entry[[]byte], error] {
 	}
 }
 
-// ListOf is List for values that Set has written. A value that does not fit is a *TypeError; the listing goes on after it.
-func ListOf[T any](prefix string) iter.Seq2[Entry[T], error] {
+// ScanOf is Scan for values that Set has written. A value that does not fit is a *TypeError; the scan goes on after it.
+func ScanOf[T any](prefix string) iter.Seq2[Entry[T], error] {
 	return func(yield func(Entry[T], error) bool) {
-		for entry, err := range List(prefix) {
+		for entry, err := range Scan(prefix) {
 			var value T
 			if err == nil {
 				value, err = read[T](entry.Key, entry.Value)

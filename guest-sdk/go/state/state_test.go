@@ -99,14 +99,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestAListingGoesThroughAllPagesInOrder(t *testing.T) {
+func TestAScanGoesThroughAllPagesInOrder(t *testing.T) {
 	host := granarytest.Start(t)
 	for at := range 600 {
 		state.At[int](key(at)).Put(at)
 	}
 	host.State["other"] = "1"
 	next := 0
-	for entry, err := range state.ListOf[int]("item/") {
+	for entry, err := range state.ScanOf[int]("item/") {
 		if err != nil || entry.Key != key(next) || entry.Value != next {
 			t.Fatalf("entry %d is %v, %v", next, entry, err)
 		}
@@ -118,7 +118,7 @@ func TestAListingGoesThroughAllPagesInOrder(t *testing.T) {
 	host.State[key(1)] = "null and void"
 	var wrong *state.TypeError
 	seen := 0
-	for _, err := range state.ListOf[int]("item/") {
+	for _, err := range state.ScanOf[int]("item/") {
 		if seen++; seen == 2 && !errors.As(err, &wrong) {
 			t.Errorf("a broken value is %v", err)
 		}

@@ -1,3 +1,4 @@
+import asyncio
 import unittest
 from dataclasses import dataclass
 
@@ -65,15 +66,15 @@ class State(unittest.TestCase):
             self.assertNotIn("0000", ITEMS)
             self.assertEqual(next(ITEMS.values()), Item("n", 1))
 
-    def test_a_refusal_of_the_host_is_an_exception_with_its_case(self):
+    def test_a_refusal_of_the_host_is_an_exception_with_its_code(self):
         with testing.Host(read_only=True):
             with self.assertRaises(StateError) as caught:
                 COUNT.set(1)
-            self.assertEqual(caught.exception.case, "read-only")
+            self.assertEqual(caught.exception.code, "read-only")
         with testing.Host():
             with self.assertRaises(StateError) as caught:
                 state.set_bytes("", b"")
-            self.assertEqual(caught.exception.case, "bad-key")
+            self.assertEqual(caught.exception.code, "bad-key")
 
 
 class Calls(unittest.TestCase):
@@ -97,12 +98,46 @@ class Calls(unittest.TestCase):
         with testing.Host() as host:
             with self.assertRaises(CallError) as caught:
                 calls.grain("stock", "tea").call("take")
-            self.assertEqual((caught.exception.case, caught.exception.had_no_effect), ("not-found", True))
+            self.assertEqual((caught.exception.code, caught.exception.had_no_effect), ("not-found", True))
             host.answers["stock/tea take"] = fail
             with self.assertRaises(CallError) as caught:
                 calls.grain("stock", "tea").call("take")
             self.assertEqual(caught.exception.app(), {"short-of": 2})
             self.assertFalse(caught.exception.had_no_effect)
+
+    def test_a_deadlock_has_its_circle(self):
+        circle = (GrainId("cart", "7"), GrainId("stock", "tea"), GrainId("cart", "7"))
+
+        def fail(*_):
+            raise CallError("deadlock", "cart/7 → stock/tea → cart/7", circle)
+
+        with testing.Host() as host:
+            host.answers["stock/tea take"] = fail
+            with self.assertRaises(CallError) as caught:
+                calls.grain("stock", "tea").call("take")
+            self.assertEqual((caught.exception.code, caught.exception.circle), ("deadlock", circle))
+            self.assertEqual(str(caught.exception), "deadlock: cart/7 → stock/tea → cart/7")
+
+    def test_options_say_only_what_is_given(self):
+        with testing.Host():
+            said = calls.options()
+            self.assertEqual((said.timeout, said.idempotency_key), (None, None))
+            said = calls.options(timeout=2, idempotency_key="k")
+            self.assertEqual((said.timeout, said.idempotency_key), (2_000_000_000, "k"))
+
+    def test_an_async_call_is_the_same_call_awaited(self):
+        async def both():
+            stock = calls.grain("stock", "tea")
+            return await asyncio.gather(stock.call_async("left", returns=int), stock.call_async("take", 2, returns=int))
+
+        with testing.Host() as host:
+            host.answers.update({"stock/tea left": 5, "stock/tea take": lambda count: 5 - count})
+            self.assertEqual(asyncio.run(both()), [5, 3])
+            self.assertEqual(host.called, [("stock/tea", "left", []), ("stock/tea", "take", [2])])
+            with self.assertRaises(CallError):
+                asyncio.run(calls.grain("stock", "milk").call_async("left"))
+        with self.assertRaisesRegex(HostMissing, "granary:grain/async-imports@0.1.0"):
+            asyncio.run(calls.grain("stock", "tea").call_async("left"))
 
     def test_a_send_may_be_delayed(self):
         with testing.Host() as host:

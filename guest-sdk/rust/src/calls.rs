@@ -50,7 +50,7 @@ use std::time::Duration;
 
 use crate::bindings::granary::grain::calls as host;
 pub use crate::bindings::granary::grain::calls::{CallOptions, Payload, SendOptions};
-pub use crate::bindings::granary::grain::types::{CallError, GrainId};
+pub use crate::bindings::granary::grain::types::{CallError, CallErrorCode, GrainId};
 
 /// Another grain, and how to call it.
 #[derive(Debug, Clone)]
@@ -63,10 +63,22 @@ pub struct Remote {
 pub fn grain(kind: impl Into<String>, key: impl Into<String>) -> Remote {
     Remote {
         id: GrainId::new(kind, key),
-        options: CallOptions {
+        options: CallOptions::default(),
+    }
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
             timeout: None,
             idempotency_key: None,
-        },
+        }
+    }
+}
+
+impl Default for SendOptions {
+    fn default() -> Self {
+        Self { delay: None }
     }
 }
 
@@ -92,7 +104,7 @@ impl Remote {
 
     /// Calls a method with arguments that are already encoded. The answer comes in the same encoding.
     pub fn call_payload(&self, method: &str, arguments: &Payload) -> Result<Payload, CallError> {
-        host::call(&self.id, method, arguments, Some(&self.options))
+        host::call(&self.id, method, arguments, &self.options)
     }
 
     /// The same as [`Remote::call_payload`], but the guest goes on until it awaits the answer.
@@ -104,7 +116,7 @@ impl Remote {
     ) -> Result<Payload, CallError> {
         use crate::bindings::asynchronous::granary::grain::async_calls;
         let (id, options) = (self.id.clone(), self.options.clone());
-        async_calls::call(id, method.to_owned(), arguments, Some(options)).await
+        async_calls::call(id, method.to_owned(), arguments, options).await
     }
 
     /// Sends a message with arguments that are already encoded; held back for `delay` after the commit.
@@ -115,7 +127,7 @@ impl Remote {
         delay: Duration,
     ) -> Result<(), CallError> {
         let delay = (!delay.is_zero()).then(|| nanoseconds(delay));
-        host::send(&self.id, method, arguments, Some(SendOptions { delay }))
+        host::send(&self.id, method, arguments, SendOptions { delay })
     }
 }
 
@@ -126,42 +138,39 @@ fn nanoseconds(duration: Duration) -> u64 {
 impl CallError {
     /// Whether the called grain is certainly unchanged, so that the call may simply be repeated.
     pub fn had_no_effect(&self) -> bool {
-        match self {
-            Self::Overloaded(_)
-            | Self::Deadlock(_)
-            | Self::Cancelled(_)
-            | Self::Denied(_)
-            | Self::NotFound(_)
-            | Self::Invalid(_)
-            | Self::GuestTrap(_)
-            | Self::LimitExceeded(_)
-            | Self::Conflict(_)
-            | Self::Unavailable(_) => true,
-            Self::Timeout(_) | Self::UnknownOutcome(_) | Self::App(_) => false,
+        match self.code {
+            CallErrorCode::Overloaded
+            | CallErrorCode::Deadlock
+            | CallErrorCode::Cancelled
+            | CallErrorCode::Denied
+            | CallErrorCode::NotFound
+            | CallErrorCode::Invalid
+            | CallErrorCode::GuestTrap
+            | CallErrorCode::LimitExceeded
+            | CallErrorCode::Conflict
+            | CallErrorCode::Unavailable => true,
+            CallErrorCode::Timeout | CallErrorCode::UnknownOutcome | CallErrorCode::App => false,
         }
     }
 
-    /// The case and its text, in words: `deadlock: cart/7 → stock/3 → cart/7`.
+    /// The code and the text, in words: `deadlock: cart/7 → stock/3 → cart/7`.
     pub fn describe(&self) -> String {
-        let (case, text) = match self {
-            Self::Overloaded(text) => ("overloaded", text),
-            Self::Deadlock(circle) => {
-                let circle: Vec<String> = circle.iter().map(GrainId::to_string).collect();
-                return format!("deadlock: {}", circle.join(" → "));
-            }
-            Self::Timeout(text) => ("timeout", text),
-            Self::Cancelled(text) => ("cancelled", text),
-            Self::Denied(text) => ("denied", text),
-            Self::NotFound(text) => ("not found", text),
-            Self::Invalid(text) => ("invalid", text),
-            Self::GuestTrap(text) => ("guest trap", text),
-            Self::LimitExceeded(text) => ("limit exceeded", text),
-            Self::Conflict(text) => ("conflict", text),
-            Self::Unavailable(text) => ("unavailable", text),
-            Self::UnknownOutcome(text) => ("unknown outcome", text),
-            Self::App(json) => ("answered", json),
+        let code = match self.code {
+            CallErrorCode::Overloaded => "overloaded",
+            CallErrorCode::Deadlock => "deadlock",
+            CallErrorCode::Timeout => "timeout",
+            CallErrorCode::Cancelled => "cancelled",
+            CallErrorCode::Denied => "denied",
+            CallErrorCode::NotFound => "not found",
+            CallErrorCode::Invalid => "invalid",
+            CallErrorCode::GuestTrap => "guest trap",
+            CallErrorCode::LimitExceeded => "limit exceeded",
+            CallErrorCode::Conflict => "conflict",
+            CallErrorCode::Unavailable => "unavailable",
+            CallErrorCode::UnknownOutcome => "unknown outcome",
+            CallErrorCode::App => "answered",
         };
-        format!("{case}: {text}")
+        format!("{code}: {}", self.text)
     }
 }
 
@@ -176,7 +185,7 @@ mod typed {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
-    use super::{CallError, Payload, Remote};
+    use super::{CallError, CallErrorCode, Payload, Remote};
 
     /// Why a typed call gave no answer.
     #[derive(Debug)]
@@ -193,13 +202,15 @@ mod typed {
     impl Error {
         /// Whether the method ran and answered `err`.
         pub fn is_app(&self) -> bool {
-            matches!(self, Self::Call(CallError::App(_)))
+            matches!(self, Self::Call(failed) if failed.code == CallErrorCode::App)
         }
 
         /// The value of the method's `err`, if that is what came back and it fits the type.
         pub fn app<E: DeserializeOwned>(&self) -> Option<E> {
             match self {
-                Self::Call(CallError::App(json)) => serde_json::from_str(json).ok(),
+                Self::Call(failed) if failed.code == CallErrorCode::App => {
+                    serde_json::from_str(&failed.text).ok()
+                }
                 Self::Call(_) | Self::Arguments(_) | Self::Answer(_) => None,
             }
         }

@@ -5,7 +5,7 @@
 use std::vec::IntoIter;
 
 use crate::bindings::granary::grain::state as host;
-pub use crate::bindings::granary::grain::state::{Entry, StateError};
+pub use crate::bindings::granary::grain::state::{Entry, StateError, StateErrorCode};
 
 /// How many entries one request to the host asks for.
 const PAGE_ENTRIES: u32 = 256;
@@ -40,10 +40,15 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused(StateError::BadKey(why)) => write!(f, "bad state key: {why}"),
-            Self::Refused(StateError::TooLarge(why)) => write!(f, "state too large: {why}"),
-            Self::Refused(StateError::ReadOnly(why)) => write!(f, "state is read-only here: {why}"),
-            Self::Refused(StateError::Unavailable(why)) => write!(f, "state unavailable: {why}"),
+            Self::Refused(refused) => {
+                let code = match refused.code {
+                    StateErrorCode::BadKey => "bad state key",
+                    StateErrorCode::TooLarge => "state too large",
+                    StateErrorCode::ReadOnly => "state is read-only here",
+                    StateErrorCode::Unavailable => "state unavailable",
+                };
+                write!(f, "{code}: {}", refused.text)
+            }
             #[cfg(feature = "json")]
             Self::Json { key, .. } => write!(f, "the value under `{key}` does not fit its type"),
             #[cfg(feature = "json")]
@@ -115,18 +120,18 @@ pub fn version() -> u64 {
 
 /// Every key that starts with `prefix`, with its bytes, in the order of the keys.
 ///
-/// Pages are fetched as they are needed. After an error the listing ends.
-pub fn list(prefix: impl Into<String>) -> List {
-    List {
+/// Pages are fetched as they are needed. After an error the scan ends.
+pub fn scan(prefix: impl Into<String>) -> Scan {
+    Scan {
         prefix: prefix.into(),
         page: Vec::new().into_iter(),
         rest: Rest::From(None),
     }
 }
 
-/// The iterator behind [`list`].
+/// The iterator behind [`scan`].
 #[derive(Debug)]
-pub struct List {
+pub struct Scan {
     prefix: String,
     page: IntoIter<Entry>,
     rest: Rest,
@@ -139,7 +144,7 @@ enum Rest {
     Nothing,
 }
 
-impl Iterator for List {
+impl Iterator for Scan {
     type Item = Result<(String, Vec<u8>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -150,7 +155,7 @@ impl Iterator for List {
             let Rest::From(cursor) = std::mem::replace(&mut self.rest, Rest::Nothing) else {
                 return None;
             };
-            match host::list(&self.prefix, cursor.as_deref(), PAGE_ENTRIES) {
+            match host::scan(&self.prefix, cursor.as_deref(), PAGE_ENTRIES) {
                 Ok(page) => {
                     self.page = page.entries.into_iter();
                     self.rest = page
@@ -164,7 +169,7 @@ impl Iterator for List {
 }
 
 #[cfg(feature = "json")]
-pub use typed::{Value, get, list_of, set};
+pub use typed::{Value, get, scan_of, set};
 
 #[cfg(feature = "json")]
 mod typed {
@@ -173,7 +178,7 @@ mod typed {
     use serde::de::DeserializeOwned;
     use serde::{Deserialize, Serialize};
 
-    use super::{Error, delete, get_bytes, list, set_bytes};
+    use super::{Error, delete, get_bytes, scan, set_bytes};
 
     /// The value under a key, or none. It is kept as JSON.
     pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, Error> {
@@ -199,11 +204,11 @@ mod typed {
         })
     }
 
-    /// Every key that starts with `prefix`, with its value: [`list`] for values that [`set`] has written.
-    pub fn list_of<T: DeserializeOwned>(
+    /// Every key that starts with `prefix`, with its value: [`scan`] for values that [`set`] has written.
+    pub fn scan_of<T: DeserializeOwned>(
         prefix: impl Into<String>,
     ) -> impl Iterator<Item = Result<(String, T), Error>> {
-        list(prefix).map(|entry| {
+        scan(prefix).map(|entry| {
             let (key, bytes) = entry?;
             let value = read(&key, &bytes)?;
             Ok((key, value))

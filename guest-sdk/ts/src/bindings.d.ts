@@ -9,7 +9,7 @@ declare module "granary:grain/state@0.1.0" {
     get(key: string): Uint8Array | null;
     set(key: string, value: Uint8Array): void;
     delete(key: string): void;
-    list(prefix: string, cursor: string | null, limit: number): Page;
+    scan(prefix: string, cursor: string | null, limit: number): Page;
     version(): number;
   };
   export default state;
@@ -22,8 +22,8 @@ declare module "granary:grain/calls@0.1.0" {
   }
   type Payload = { tag: "json"; val: string } | { tag: "cbor" | "raw"; val: Uint8Array };
   const calls: {
-    call(target: Target, method: string, payload: Payload, options: { timeout: number | null; idempotencyKey: string | null } | null): Payload;
-    send(target: Target, method: string, payload: Payload, options: { delay: number | null } | null): void;
+    call(target: Target, method: string, payload: Payload, options: { timeout: number | null; idempotencyKey: string | null }): Payload;
+    send(target: Target, method: string, payload: Payload, options: { delay: number | null }): void;
   };
   export default calls;
 }

@@ -16,18 +16,18 @@ const NO_EFFECT = [
 ];
 
 export class CallError extends Error {
-  constructor(kind, why, circle = []) {
-    super(`${kind}: ${why}`);
+  constructor(code, text, circle = []) {
+    super(`${code}: ${text}`);
     this.name = "CallError";
-    this.case = kind;
-    this.text = why;
+    this.code = code;
+    this.text = text;
     this.circle = circle;
   }
   get hadNoEffect() {
-    return NO_EFFECT.includes(this.case);
+    return NO_EFFECT.includes(this.code);
   }
   app() {
-    return this.case === "app" ? JSON.parse(this.text) : undefined;
+    return this.code === "app" ? JSON.parse(this.text) : undefined;
   }
 }
 
@@ -36,11 +36,9 @@ export class AnswerError extends TypeError {
 }
 
 function failed(error) {
-  const { tag, val } = error?.payload ?? {};
-  if (tag === undefined) return error;
-  if (tag !== "deadlock") return new CallError(tag, val);
-  const circle = val.map(({ kind, key }) => `${kind}/${key}`);
-  return new CallError(tag, circle.join(" → "), circle);
+  const { code, text, circle } = error?.payload ?? {};
+  if (code === undefined) return error;
+  return new CallError(code, text, circle.map(({ kind, key }) => `${kind}/${key}`));
 }
 
 const payload = (values) => ({ tag: "json", val: JSON.stringify(values) });
@@ -49,14 +47,13 @@ const nanoseconds = (milliseconds) => (milliseconds === undefined ? null : Math.
 class Remote {
   constructor(kind, key, options) {
     this.id = { kind, key };
-    this.options = options;
+    this.options = calls.options(options);
   }
 
   call(method, values = [], shape = anything) {
-    const options = { timeout: nanoseconds(this.options.timeoutMs), idempotencyKey: this.options.idempotencyKey ?? null };
     let answer;
     try {
-      answer = host.call(this.id, method, payload(values), options).val;
+      answer = host.call(this.id, method, payload(values), this.options).val;
     } catch (error) {
       throw failed(error);
     }
@@ -78,4 +75,7 @@ class Remote {
   }
 }
 
-export const calls = { grain: (kind, key, options = {}) => new Remote(kind, key, options) };
+export const calls = {
+  grain: (kind, key, options) => new Remote(kind, key, options),
+  options: ({ timeoutMs, idempotencyKey } = {}) => ({ timeout: nanoseconds(timeoutMs), idempotencyKey: idempotencyKey ?? null }),
+};

@@ -12,7 +12,7 @@ export class Err extends Error {
 }
 
 // An error that nobody meant as an answer. The runtime would make an `err` of it where that is a text, and commit the turn.
-function trap(error) {
+export function trap(error) {
   err(error);
   exit.exit({ tag: "err" });
 }

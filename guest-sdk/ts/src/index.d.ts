@@ -77,7 +77,7 @@
  *
  * | WIT                                | JavaScript                                        |
  * |------------------------------------|---------------------------------------------------|
- * | integers and floats                | `number`; **`u64` and `s64` are rounded beyond 2^53** |
+ * | integers and floats                | `number`; see below for `u64` and `s64`           |
  * | `list<u8>`                         | `Uint8Array`                                      |
  * | `option<T>`                        | the value or `null`; within an option `{ tag: "some", val }` or `{ tag: "none" }` |
  * | `variant`                          | `{ tag: "too-long", val: 1000 }`                  |
@@ -86,6 +86,21 @@
  * | `record`                           | an object, names in camelCase                     |
  * | `result` within a value            | `{ tag: "ok", val }` or `{ tag: "err", val }`     |
  * | `char`                             | a text of one character                           |
+ *
+ * QuickJS hands `u64` and `s64` over as numbers, which are exact up to 2^53. `granary build` names the functions that pass such integers. A
+ * method that is called with a larger one is not run: the caller is told `guest-trap` with the argument's name, and nothing is changed.
+ * What a method returns, and what a typed client answers, is rounded. Where larger ones matter, let the WIT say `string`, or two `u32`.
+ *
+ * # Types from the WIT
+ *
+ * `granary build` writes what the WIT says to `target/granary/KIND/wit.d.ts`, a module for each interface, and checks the types of a
+ * TypeScript kind against it: each method of an exported interface, and everything that is imported. Types can be taken from there:
+ *
+ * ```ts
+ * import type { Exports } from "demo:counter/counter@0.1.0";
+ *
+ * export const counter = grain<Exports>({ … });
+ * ```
  *
  * @packageDocumentation
  */
@@ -153,9 +168,9 @@ export const state: {
   /** Removes a key. Removing one that is not there is no error. */
   delete(key: string): void;
   /** Every key that starts with `prefix`, with its bytes, in the order of the keys. Pages are fetched as they are needed. */
-  listBytes(prefix?: string): Generator<[string, Uint8Array]>;
+  scanBytes(prefix?: string): Generator<[string, Uint8Array]>;
   /** The same for values that `set` has written. */
-  list<T = unknown>(prefix?: string, shape?: Shape<T>): Generator<[string, T]>;
+  scan<T = unknown>(prefix?: string, shape?: Shape<T>): Generator<[string, T]>;
   /** How many commits have changed this grain's state. */
   version(): number;
 };
@@ -188,7 +203,7 @@ export class Table<T> {
 
 /** The host refused. The turn goes on; nothing was changed. */
 export class StateError extends Error {
-  readonly case: "bad-key" | "too-large" | "read-only" | "unavailable";
+  readonly code: "bad-key" | "too-large" | "read-only" | "unavailable";
   readonly text: string;
 }
 
@@ -229,17 +244,42 @@ export interface Remote {
 /** Calls to other grains by name. JSON is the host's: names as they are in the WIT, an integer beyond 2^53 as a text of its digits. */
 export const calls: {
   /** The grain `kind/key`; it need not exist yet. No call outlives the deadline of the turn that makes it. */
-  grain(kind: string, key: string, options?: { timeoutMs?: number; idempotencyKey?: string }): Remote;
+  grain(kind: string, key: string, options?: CallOptions): Remote;
+  /** What `Ref.withOptions` of a client takes: `Ref.withOptions("b", calls.options({ timeoutMs: 2000 }))`. */
+  options(options?: CallOptions): { timeout: number | null; idempotencyKey: string | null };
 };
+
+/** What may be said about a call. Everything left out has its usual value. */
+export interface CallOptions {
+  /** How long to wait at most. */
+  timeoutMs?: number;
+  /** A second call of the same method with the same key gets the first one's answer. */
+  idempotencyKey?: string;
+}
+
+/** What went wrong with a call: a case of `call-error-code` in `granary:grain/types`, which says what became of the called grain's turn. */
+export type CallErrorCode =
+  | "overloaded"
+  | "deadlock"
+  | "timeout"
+  | "cancelled"
+  | "denied"
+  | "not-found"
+  | "invalid"
+  | "guest-trap"
+  | "limit-exceeded"
+  | "conflict"
+  | "unavailable"
+  | "unknown-outcome"
+  | "app";
 
 /** The call gave no answer, or the method answered `err`. */
 export class CallError extends Error {
-  constructor(kind: string, why: string, circle?: string[]);
-  /** `deadlock`, `timeout`, `app` …: the case of `call-error` in `granary:grain/types`. */
-  readonly case: string;
-  /** Why; for `app` the JSON text of the method's `err`. */
+  constructor(code: CallErrorCode, text: string, circle?: string[]);
+  readonly code: CallErrorCode;
+  /** Why; with `app` the JSON text of the method's `err`. */
   readonly text: string;
-  /** For `deadlock`: the grains that would have waited for each other. */
+  /** With `deadlock` the grains that would have waited for each other. */
   readonly circle: string[];
   /** Whether the called grain is certainly unchanged, so that the call may simply be repeated. */
   get hadNoEffect(): boolean;

@@ -8,11 +8,11 @@ import { anything, describe, Misfit } from "./shapes.js";
 const PAGE_ENTRIES = 256;
 
 export class StateError extends Error {
-  constructor(kind, why) {
-    super(`${kind}: ${why}`);
+  constructor(code, text) {
+    super(`${code}: ${text}`);
     this.name = "StateError";
-    this.case = kind;
-    this.text = why;
+    this.code = code;
+    this.text = text;
   }
 }
 
@@ -30,8 +30,9 @@ function refused(ask) {
   try {
     return ask();
   } catch (error) {
-    if (error?.payload?.tag === undefined) throw error;
-    throw new StateError(error.payload.tag, error.payload.val);
+    const { code, text } = error?.payload ?? {};
+    if (code === undefined) throw error;
+    throw new StateError(code, text);
   }
 }
 
@@ -73,17 +74,17 @@ export const state = {
 
   set: (key, value, shape = anything) => write(key, shape, value),
 
-  *listBytes(prefix = "") {
+  *scanBytes(prefix = "") {
     let cursor = null;
     do {
-      const page = refused(() => host.list(prefix, cursor, PAGE_ENTRIES));
+      const page = refused(() => host.scan(prefix, cursor, PAGE_ENTRIES));
       for (const entry of page.entries) yield [entry.key, entry.value];
       cursor = page.cursor ?? null;
     } while (cursor !== null);
   },
 
-  *list(prefix = "", shape = anything) {
-    for (const [key, bytes] of state.listBytes(prefix)) yield [key, read(key, shape, bytes)];
+  *scan(prefix = "", shape = anything) {
+    for (const [key, bytes] of state.scanBytes(prefix)) yield [key, read(key, shape, bytes)];
   },
 };
 
@@ -122,7 +123,7 @@ export class Table {
     state.delete(this.prefix + row);
   }
   *entries() {
-    for (const [key, value] of state.list(this.prefix, this.shape)) yield [key.slice(this.prefix.length), value];
+    for (const [key, value] of state.scan(this.prefix, this.shape)) yield [key.slice(this.prefix.length), value];
   }
   *values() {
     for (const [, value] of this.entries()) yield value;

@@ -1,3 +1,5 @@
+import type { CallErrorCode, GrainId } from "./index.js";
+
 /** A host for unit tests of a grain's code with plain Node: `node --import .../src/testing.js --test`. */
 export class Host {
   constructor(options?: {
@@ -22,5 +24,5 @@ export class Host {
   /** Whether the code has trapped. */
   readonly trapped: boolean;
   /** The error by which an answer says that a call failed. */
-  failure(tag: string, val: unknown): Error;
+  failure(code: CallErrorCode, text: string, circle?: GrainId[]): Error;
 }

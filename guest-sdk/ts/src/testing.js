@@ -40,7 +40,7 @@ export class Host {
   sent = [];
   /** What was called: target, method, arguments. */
   called = [];
-  /** Answers to calls, by `"kind/key method"`: a value, or a function of the arguments. `throw host.failure(case, value)` in it to fail. */
+  /** Answers to calls, by `"kind/key method"`: a value, or a function of the arguments. `throw host.failure(code, text)` in it to fail. */
   answers = {};
   /** Lines that the code has written. */
   lines = { stdout: [], stderr: [] };
@@ -73,15 +73,15 @@ export class Host {
     globalThis[SLOT] = this;
   }
 
-  /** The error by which an answer says that a call failed, for instance with the case `timeout`. */
-  failure(tag, val) {
-    return failure({ tag, val });
+  /** The error by which an answer says that a call failed, for instance with the code `timeout`. */
+  failure(code, text, circle = []) {
+    return failure({ code, text, circle });
   }
 
   #state(readOnly) {
     const writable = (key) => {
-      if (readOnly) throw failure({ tag: "read-only", val: "a `read` method may not write" });
-      if (key === "") throw failure({ tag: "bad-key", val: "a key has 1 to 512 bytes" });
+      if (readOnly) throw failure({ code: "read-only", text: "a `read` method may not write" });
+      if (key === "") throw failure({ code: "bad-key", text: "a key has 1 to 512 bytes" });
     };
     const bytes = (text) => new Uint8Array(Buffer.from(text));
     return {
@@ -89,7 +89,7 @@ export class Host {
       set: (key, value) => (writable(key), void this.state.set(key, Buffer.from(value).toString())),
       delete: (key) => (writable(key), void this.state.delete(key)),
       version: () => 0,
-      list: (prefix, cursor, limit) => {
+      scan: (prefix, cursor, limit) => {
         const keys = [...this.state.keys()].filter((key) => key.startsWith(prefix) && (cursor === null || key > cursor)).sort();
         const page = keys.slice(0, limit);
         const entries = page.map((key) => ({ key, value: bytes(this.state.get(key)) }));
@@ -109,7 +109,7 @@ export class Host {
         return { tag: "json", val: JSON.stringify(typeof answer === "function" ? answer(...values) : answer) };
       },
       send: ({ kind, key }, method, { val }, options) => {
-        this.sent.push([`${kind}/${key}`, method, JSON.parse(val), (options?.delay ?? 0) / 1e6]);
+        this.sent.push([`${kind}/${key}`, method, JSON.parse(val), (options.delay ?? 0) / 1e6]);
       },
     };
   }

@@ -61,11 +61,11 @@ test("a table lists its rows over many pages, and keeps texts of every language"
   assert.equal(items.has("0000"), false);
 });
 
-test("a refusal of the host is an error with its case", () => {
+test("a refusal of the host is an error with its code", () => {
   new Host({ readOnly: true });
-  assert.throws(() => count.set(1), (error) => error instanceof StateError && error.case === "read-only");
+  assert.throws(() => count.set(1), (error) => error instanceof StateError && error.code === "read-only");
   new Host();
-  assert.throws(() => state.setBytes("", new Uint8Array()), (error) => error.case === "bad-key");
+  assert.throws(() => state.setBytes("", new Uint8Array()), (error) => error.code === "bad-key");
 });
 
 test("arguments and answers of calls are JSON, and their failures say whether there was an effect", () => {
@@ -74,15 +74,17 @@ test("arguments and answers of calls are JSON, and their failures say whether th
   const stock = calls.grain("stock", "tea", { timeoutMs: 2000 });
   assert.deepEqual(stock.call("take", [3], item), { name: "tea", count: 3 });
   assert.throws(() => stock.call("take", [3], integer), AnswerError);
-  assert.throws(() => stock.call("give"), (error) => error instanceof CallError && error.case === "not-found" && error.hadNoEffect);
+  assert.throws(() => stock.call("give"), (error) => error instanceof CallError && error.code === "not-found" && error.hadNoEffect);
   host.answers["stock/tea take"] = () => {
     throw host.failure("app", '{"short-of":2}');
   };
   assert.throws(() => stock.call("take", [9]), (error) => !error.hadNoEffect && error.app()["short-of"] === 2);
   host.answers["stock/tea take"] = () => {
-    throw host.failure("deadlock", [{ kind: "a", key: "1" }, { kind: "b", key: "2" }, { kind: "a", key: "1" }]);
+    throw host.failure("deadlock", "a/1 → b/2 → a/1", [{ kind: "a", key: "1" }, { kind: "b", key: "2" }, { kind: "a", key: "1" }]);
   };
-  assert.throws(() => stock.call("take", [9]), /deadlock: a\/1 → b\/2 → a\/1/);
+  assert.throws(() => stock.call("take", [9]), { message: "deadlock: a/1 → b/2 → a/1", circle: ["a/1", "b/2", "a/1"] });
+  assert.deepEqual(calls.options(), { timeout: null, idempotencyKey: null });
+  assert.deepEqual(calls.options({ timeoutMs: 2, idempotencyKey: "k" }), { timeout: 2e6, idempotencyKey: "k" });
   stock.send("note", ["x"], { delayMs: 1500 });
   assert.deepEqual(host.sent, [["stock/tea", "note", ["x"], 1500]]);
 });

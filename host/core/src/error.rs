@@ -22,7 +22,7 @@ pub enum Outcome {
     Unknown,
 }
 
-/// Why a call gave no result. The WIT variant `granary:grain/types.call-error` has the same cases.
+/// Why a call gave no result. The codes of `granary:grain/types.call-error` are the same cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum CallError {
@@ -129,6 +129,8 @@ pub enum LimitName {
     HostMemory,
     /// Time that a turn may go on after its answer.
     TailTime,
+    /// Bytes of a request's body that streams into a turn.
+    HttpBody,
 }
 
 impl LimitName {
@@ -146,6 +148,7 @@ impl LimitName {
             Self::Sends => "sends",
             Self::HostMemory => "host-memory",
             Self::TailTime => "tail-time",
+            Self::HttpBody => "http-body",
         }
     }
 }
@@ -227,7 +230,7 @@ impl CallError {
             Self::Invalid { .. } => 422,
             Self::GuestTrap { .. } => 500,
             Self::LimitExceeded {
-                limit: LimitName::Arguments,
+                limit: LimitName::Arguments | LimitName::HttpBody,
                 ..
             } => 413,
             Self::LimitExceeded { .. } => 507,

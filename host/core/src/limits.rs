@@ -39,7 +39,7 @@ pub struct Limits {
     pub activation_time: Duration,
     /// Time for `deactivate`.
     pub deactivation_time: Duration,
-    /// Raw HTTP turns (`wasi:http`): bytes of a request's body. Bodies stream; they are never held whole.
+    /// Bytes of a request's body that streams into a turn: of raw HTTP (`wasi:http`), or for a `stream<u8>`. It is never held whole.
     pub http_body: u64,
     /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
     #[serde(default = "tail_time")]

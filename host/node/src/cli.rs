@@ -18,6 +18,7 @@ pub mod sample;
 pub mod settings;
 pub mod sim;
 pub mod state;
+pub mod stream;
 pub mod terminal;
 pub mod test;
 pub mod toolchain;

@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod message;
 mod pressure;
+mod streamed;
 pub(crate) mod table;
 mod turn;
 
@@ -35,6 +36,7 @@ use tokio::sync::oneshot;
 
 pub use call::{Answer, AnswerBody, Call, CallArguments, CallerInfo, Encoding, Timing};
 pub use inspect::{ActivationInfo, ActivationState, Explanation, GrainInfo, LastFailure, TurnInfo};
+pub use streamed::{Ending, Streamed, Ways};
 
 use crate::kinds::KindEntry;
 use crate::node::shared::Shared;
@@ -313,6 +315,7 @@ fn pending(
             deadline,
             entry,
             reply,
+            streaming: None,
         },
         answer,
     )

@@ -22,6 +22,7 @@ mod raw;
 mod reply;
 mod request;
 mod settings;
+mod stream;
 mod tls;
 
 #[cfg(test)]

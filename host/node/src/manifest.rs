@@ -4,6 +4,7 @@ mod check;
 pub mod sections;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use granary_core::id::KindName;
@@ -11,7 +12,8 @@ use granary_core::kind::KindSpec;
 use granary_core::limits::Limits;
 
 use crate::config::document::{Document, Problem, Problems, folder_of};
-use crate::manifest::sections::{KindSection, Language, PackageSection, ProjectFile};
+use crate::config::units::Size;
+use crate::manifest::sections::{KindSection, Language, PackageSection, ProjectFile, TestSection};
 
 pub use check::Wrong;
 
@@ -27,6 +29,8 @@ pub struct Manifest {
     pub package: PackageSection,
     /// Its kinds, in the order of their names.
     pub kinds: Vec<KindManifest>,
+    /// Tests of its own.
+    pub test: TestSection,
 }
 
 /// One kind of a project file.
@@ -51,6 +55,8 @@ pub enum Source {
         language: Language,
         /// The folder of the source.
         folder: PathBuf,
+        /// Bytes of its stack, where the language has one that is chosen when it is linked.
+        stack: u64,
     },
     /// A command that leaves a component behind.
     Command {
@@ -92,6 +98,7 @@ impl Manifest {
                 path: path.to_path_buf(),
                 package: file.package.unwrap_or_default(),
                 kinds,
+                test: file.test,
             })
         } else {
             Err(Problems(problems))
@@ -197,7 +204,35 @@ fn kind(
     }
 }
 
+/// The stack of a kind in C or Zig: as large as that of one in Rust.
+const STACK_BYTES: u64 = 1 << 20;
+/// What its stack may be.
+const STACK_BYTES_RANGE: RangeInclusive<u64> = (16 << 10)..=(256 << 20);
+
+fn stack(section: &KindSection) -> Result<u64, Wrong> {
+    let Some(Size(bytes)) = section.stack else {
+        return Ok(STACK_BYTES);
+    };
+    let refuse = |why: String| Err(Wrong::new(&["stack"], why));
+    if !matches!(section.language, Some(Language::C | Language::Zig)) {
+        return refuse("is for language = \"c\" and language = \"zig\"".to_owned());
+    }
+    if !STACK_BYTES_RANGE.contains(&bytes) {
+        let (least, most) = (
+            Size(*STACK_BYTES_RANGE.start()),
+            Size(*STACK_BYTES_RANGE.end()),
+        );
+        return refuse(format!(
+            "{} is out of range: {least} to {most}",
+            Size(bytes)
+        ));
+    }
+    // Linkers want it aligned.
+    Ok(bytes.next_multiple_of(16))
+}
+
 fn source(folder: &Path, section: &KindSection) -> Result<Source, Wrong> {
+    let stack = stack(section)?;
     let component = section.component.as_ref().map(|path| folder.join(path));
     let build = section.build.as_ref().map(|path| folder.join(path));
     let Some(language) = section.language else {
@@ -235,7 +270,11 @@ fn source(folder: &Path, section: &KindSection) -> Result<Source, Wrong> {
         let why = format!("there is no folder {}", folder.display());
         return Err(Wrong::new(&["build"], why));
     }
-    Ok(Source::Language { language, folder })
+    Ok(Source::Language {
+        language,
+        folder,
+        stack,
+    })
 }
 
 fn no_component(component: Option<&Path>) -> Result<(), Wrong> {
@@ -254,6 +293,7 @@ fn rust(component: Option<&Path>, folder: PathBuf, section: &KindSection) -> Res
         return Ok(Source::Language {
             language: Language::Rust,
             folder,
+            stack: STACK_BYTES,
         });
     }
     let place = folder.display();

@@ -5,6 +5,7 @@ pub(crate) mod carried;
 pub mod clients;
 pub mod expectations;
 pub mod language;
+pub mod own_tests;
 pub mod stamp;
 pub mod template;
 pub mod toolchain;

@@ -16,7 +16,7 @@ wasmtime::component::bindgen!({
         "granary:grain/state.get": async,
         "granary:grain/state.set": async,
         "granary:grain/state.delete": async,
-        "granary:grain/state.list": async,
+        "granary:grain/state.scan": async,
         "granary:grain/calls.call": async,
         default: trappable,
     },

@@ -100,13 +100,13 @@ impl Look {
     }
 }
 
-/// The client package of a kind as WIT text. Methods that take or give streams are left out: there is nothing yet to call them with.
+/// The client package of a kind as WIT text. Methods that take or give streams are left out: no stream goes from grain to grain.
 pub fn wit(methods: &[Arc<Method>], look: &Look) -> Result<String, ClientError> {
     look.kind()?;
     let mut interfaces: Vec<(&str, &str, Vec<&Method>)> = Vec::new();
     for method in methods
         .iter()
-        .filter(|method| method.not_callable.is_none())
+        .filter(|method| method.not_callable.is_none() && !method.streams())
     {
         let Some(full) = method.interface.as_deref() else {
             continue;

@@ -149,6 +149,19 @@ fn method_changes(walk: &mut Walk<'_>, old: &Method, new: &Method) {
         (None, None) | (Some(_), Some(_)) => {}
     }
     params(walk, old, new);
+    match (&old.stream_param, &new.stream_param) {
+        (Some(was), None) => walk.note(
+            &format!("{}/{was}", old.name),
+            "the body is no stream any more",
+            true,
+        ),
+        (None, Some(is)) => walk.note(
+            &format!("{}/{is}", old.name),
+            "parameter added: stream<u8>, the body of the request",
+            true,
+        ),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
     result(walk, old, new);
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod interrupt;
 pub(crate) mod live;
 pub(crate) mod session;
 pub(crate) mod slot;
+pub mod stream;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use guard::{Guarded, Stopped};
 use live::{Live, Outcome};
 use session::{Beside, Entry};
 use slot::{Lease, Slot};
+use stream::Streaming;
 
 /// A streaming HTTP body.
 pub type HttpBody = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -43,10 +45,6 @@ pub struct Seat {
 }
 
 /// What a turn does.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a turn and moved into the turn's own box"
-)]
 pub enum Work {
     /// Calls an exported function. The arguments were checked against its type.
     Method {
@@ -54,6 +52,8 @@ pub enum Work {
         method: Arc<Method>,
         /// With what.
         arguments: Arguments,
+        /// The ways of its streams, if the caller has any.
+        streaming: Option<Box<Streaming>>,
     },
     /// Runs the `activate` hook; done at once where there is none.
     Activate(ActivateReason),
@@ -83,7 +83,7 @@ pub enum Answered {
     Hook,
     /// A hook answered `err` with these words.
     HookErr(String),
-    /// The handler returned. None: the response has left. Some: the turn has written, so it waits for the commit.
+    /// The handler returned, or the result's stream has ended. None: the response has left. Some: the turn has written, so it waits for the commit.
     Http(Option<HeldResponse>),
 }
 
@@ -188,8 +188,21 @@ impl Inner {
         }
         let overlaps = turn.mode.overlaps();
         match work {
-            Work::Method { method, arguments } if overlaps => {
-                self.run_beside(turn, method, arguments, wall).await
+            Work::Method {
+                method,
+                arguments,
+                streaming,
+            } if overlaps => {
+                let (done, ended) = oneshot::channel();
+                let entry = Entry {
+                    context: turn,
+                    method,
+                    arguments,
+                    streaming,
+                    progress: Arc::default(),
+                    done,
+                };
+                self.run_beside(entry, ended, wall).await
             }
             Work::Method { .. }
             | Work::Activate(_)
@@ -224,14 +237,13 @@ impl Inner {
             }
             (outcome, alive)
         };
-        match Guarded::new(
+        let guarded = Guarded::new(
             Box::pin(body),
             self.meter.clone(),
             self.linked.lane().clone(),
             wall,
-        )
-        .await
-        {
+        );
+        match guarded.await {
             Ok((Outcome { result, wishes }, alive)) => Ended {
                 result,
                 wishes,
@@ -249,18 +261,12 @@ impl Inner {
 
     async fn run_beside(
         &self,
-        context: Arc<TurnContext>,
-        method: Arc<Method>,
-        arguments: Arguments,
+        entry: Entry,
+        mut ended: oneshot::Receiver<Ended>,
         wall: Duration,
     ) -> Ended {
-        let (done, ended) = oneshot::channel();
-        if self.beside.push(Entry {
-            context,
-            method,
-            arguments,
-            done,
-        }) {
+        let (turn, progress) = (entry.context.clone(), entry.progress.clone());
+        if self.beside.push(entry) {
             session::start(
                 self.slot.clone(),
                 self.beside.clone(),
@@ -268,7 +274,13 @@ impl Inner {
                 self.linked.lane().clone(),
             );
         }
-        match tokio::time::timeout(wall, ended).await {
+        let mut in_time = tokio::time::timeout(wall, &mut ended).await;
+        if in_time.is_err() && progress.flows() {
+            // Its caller has given up before that; the session knows whom it would harm to stop it.
+            turn.give_up();
+            in_time = Ok(ended.await);
+        }
+        match in_time {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => self.dead(session::conflict()),
             Err(_) => {

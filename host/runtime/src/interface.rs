@@ -12,15 +12,17 @@ mod inspect;
 mod nearest;
 #[cfg(test)]
 pub(crate) mod sample;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod types;
 
-pub(crate) use clients::{APP, CALL, RESOURCE, SUFFIX, WITH_OPTIONS, target};
+pub(crate) use clients::{APP, CALL, CODES, RESOURCE, SUFFIX, WITH_OPTIONS, target};
 pub use clients::{ClientImport, ClientMethod};
 pub use docs::embed_docs;
 pub use error::ComponentError;
 pub(crate) use nearest::nearest;
+pub use stream::{Flow, Item};
 pub(crate) use types::{Member, Members, Shape, Ty, Types};
 
 use crate::value::LastFit;
@@ -61,9 +63,16 @@ pub struct Method {
     pub docs: Option<String>,
     /// Whether its type is `async func`.
     pub is_async: bool,
-    /// Why callers cannot use it yet, in words for them: streams or futures in its signature.
+    /// The stream or future that its result, or the `ok` of its result, is.
+    pub flow: Option<Flow>,
+    /// The name of its last parameter if that is a `stream<u8>`, which is none of `params`: its bytes are the request's body.
+    pub stream_param: Option<String>,
+    /// Why callers cannot use it, in words for them: something in its signature that cannot be written as data.
     pub not_callable: Option<String>,
+    /// That of a future's value, where the result is one.
     pub(crate) result_ty: Option<Ty>,
+    /// The type of a stream's items.
+    pub(crate) item_ty: Option<Ty>,
     pub(crate) param_names: Members,
     /// Whether an object may be the first parameter's bare value: see [`crate::value`].
     pub(crate) bare_object: bool,
@@ -102,6 +111,18 @@ pub(crate) fn methods_of(
     world: wit_parser::WorldId,
 ) -> Result<Vec<Arc<Method>>, ComponentError> {
     Ok(inspect::read_methods(resolve, world)?.0)
+}
+
+impl Method {
+    /// Whether there is a stream or a future in its signature.
+    pub(crate) fn flows(&self) -> bool {
+        self.stream_param.is_some() || self.flow.is_some()
+    }
+
+    /// Whether only a caller can use it that passes streams on: HTTP.
+    pub fn streams(&self) -> bool {
+        self.stream_param.is_some() || self.flow.is_some_and(Flow::is_stream)
+    }
 }
 
 impl Interface {

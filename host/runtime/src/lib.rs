@@ -31,8 +31,11 @@ pub use engine::capacity::Capacity;
 pub use host::{
     BoxFuture, Host, LogLevel, LogStream, OutgoingCall, Payload, StatePage, TurnContext, TurnHead,
 };
+pub use instance::stream::{StreamFormat, Streaming};
 pub use instance::{Answered, Ended, HeldResponse, HttpBody, Instance, Seat, Work};
-pub use interface::{ClientImport, ClientMethod, ComponentError, Import, Interface, Method, Param};
+pub use interface::{
+    ClientImport, ClientMethod, ComponentError, Flow, Import, Interface, Item, Method, Param,
+};
 pub use link::{LinkError, Linked};
 pub use runtime::{Component, Runtime, RuntimeConfig, RuntimeError};
 pub use schema::{json_schema, openapi};

@@ -12,7 +12,8 @@ pub use openapi::openapi;
 
 use crate::interface::{Interface, Member, Members, Method, Shape, Ty, Types};
 
-/// The JSON Schema (2020-12) of every named type (`$defs`), and under `methods` of each method's arguments, result and `err`.
+/// The JSON Schema (2020-12) of every named type (`$defs`), and under `methods` of each method's arguments, result (or the `items` of its
+/// stream) and `err`.
 pub fn json_schema(interface: &Interface) -> Value {
     let schemas = Schemas::new(interface, "#/$defs/");
     let mut methods = Map::new();
@@ -21,7 +22,12 @@ pub fn json_schema(interface: &Interface) -> Value {
         insert_docs(&mut entry, method.docs.as_deref());
         entry.insert("arguments".into(), schemas.arguments(method));
         let (ok, err) = schemas.outcomes(method);
-        entry.extend(ok.map(|ok| ("result".to_owned(), ok)));
+        let name = if method.item_ty.is_some() {
+            "items"
+        } else {
+            "result"
+        };
+        entry.extend(ok.map(|ok| (name.to_owned(), ok)));
         entry.extend(err.map(|err| ("err".to_owned(), err)));
         methods.insert(method.name.clone(), entry.into());
     }
@@ -262,13 +268,15 @@ impl<'i> Schemas<'i> {
         )
     }
 
-    /// The schemas of what a method gives, without the outermost `result`: its value and its `err`.
+    /// The schemas of what a method gives, without the outermost `result`: its value, or the items of its stream, and its `err`.
     fn outcomes(&self, method: &Method) -> (Option<Value>, Option<Value>) {
+        let item = method.item_ty.map(|item| self.of(item));
         match method.result_ty.map(|ty| (ty, self.types.shape(ty))) {
             Some((_, Shape::Result(ok, err))) => {
-                (ok.map(|ok| self.of(ok)), Some(self.payload(*err)))
+                let ok = item.or_else(|| ok.map(|ok| self.of(ok)));
+                (ok, Some(self.payload(*err)))
             }
-            Some((ty, _)) => (Some(self.of(ty)), None),
+            Some((ty, _)) => (item.or_else(|| Some(self.of(ty))), None),
             None => (None, None),
         }
     }

@@ -1,7 +1,10 @@
 //! The WIT world that a project is written against: read and checked, made into bindings, put into core modules.
 //!
 //! Rust and the script languages have generators of their own that run inside their tool chains. For C (and Zig, which reads C
-//! headers) and Go the bindings are made here, so that no generator has to be installed.
+//! headers) and Go the bindings are made here, so that no generator has to be installed; for TypeScript the types are.
+
+mod typescript;
+mod wide;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +13,9 @@ use std::path::Path;
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::{PackageId, ParseError, Resolve, ResolveError, WorldId, WorldItem};
+
+pub use typescript::Expected;
+pub use wide::Wide;
 
 /// The world that is taken when a package has several.
 const USUAL_WORLD: &str = "grain";

@@ -5,7 +5,7 @@ use granary_sdk::state;
 use crate::exports::demo::cart::cart::{Item, Wishes};
 
 pub fn items() -> Vec<Item> {
-    state::list_of("item/")
+    state::scan_of("item/")
         .map(|entry| entry.expect("the state is readable").1)
         .collect()
 }

@@ -96,7 +96,7 @@ impl Guest for Runaway {
     }
 
     fn values() -> u32 {
-        state::list("").count() as u32
+        state::scan("").count() as u32
     }
 
     fn write_while_reading() -> Result<(), String> {

@@ -1,12 +1,12 @@
 // Package host is the border to whatever runs the grain: a node, or the host in memory of package granarytest.
 package host
 
-// StateCase is a case of the variant "state-error", in its order.
-type StateCase uint8
+// StateCode is a case of the enum "state-error-code", in its order.
+type StateCode uint8
 
 // The cases; wit/state.wit explains them.
 const (
-	BadKey StateCase = iota
+	BadKey StateCode = iota
 	TooLarge
 	ReadOnly
 	StateUnavailable
@@ -14,7 +14,7 @@ const (
 
 // StateError is a refused state operation.
 type StateError struct {
-	Case StateCase
+	Code StateCode
 	Text string
 }
 
@@ -29,9 +29,9 @@ type GrainID struct {
 	Kind, Key string
 }
 
-// CallError is a call that gave no answer. Case is that of the variant "call-error", in its order.
+// CallError is a call that gave no answer. Code is a case of the enum "call-error-code", in its order.
 type CallError struct {
-	Case   uint8
+	Code   uint8
 	Text   string
 	Circle []GrainID
 }
@@ -47,8 +47,8 @@ type Host interface {
 	Get(key string) ([]byte, bool, *StateError)
 	Set(key string, value []byte) *StateError
 	Delete(key string) *StateError
-	// List gives one page and the cursor of the next one, if there is one.
-	List(prefix, cursor string, begun bool, limit uint32) (entries []Entry, next string, more bool, failed *StateError)
+	// Scan gives one page and the cursor of the next one, if there is one.
+	Scan(prefix, cursor string, begun bool, limit uint32) (entries []Entry, next string, more bool, failed *StateError)
 	Version() uint64
 
 	Call(target GrainID, method, json string, options CallOptions) (string, *CallError)

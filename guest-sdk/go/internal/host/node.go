@@ -17,16 +17,7 @@ var Current Host = node{}
 type node struct{}
 
 func stateError(failed granary_grain_state.StateError) *StateError {
-	switch failed.Tag() {
-	case granary_grain_state.StateErrorBadKey:
-		return &StateError{BadKey, failed.BadKey()}
-	case granary_grain_state.StateErrorTooLarge:
-		return &StateError{TooLarge, failed.TooLarge()}
-	case granary_grain_state.StateErrorReadOnly:
-		return &StateError{ReadOnly, failed.ReadOnly()}
-	default:
-		return &StateError{StateUnavailable, failed.Unavailable()}
-	}
+	return &StateError{StateCode(failed.Code), failed.Text}
 }
 
 func (node) Get(key string) ([]byte, bool, *StateError) {
@@ -52,12 +43,12 @@ func (node) Delete(key string) *StateError {
 	return nil
 }
 
-func (node) List(prefix, cursor string, begun bool, limit uint32) ([]Entry, string, bool, *StateError) {
+func (node) Scan(prefix, cursor string, begun bool, limit uint32) ([]Entry, string, bool, *StateError) {
 	from := witTypes.None[string]()
 	if begun {
 		from = witTypes.Some(cursor)
 	}
-	result := granary_grain_state.List(prefix, from, limit)
+	result := granary_grain_state.Scan(prefix, from, limit)
 	if result.IsErr() {
 		return nil, "", false, stateError(result.Err())
 	}
@@ -72,45 +63,16 @@ func (node) List(prefix, cursor string, begun bool, limit uint32) ([]Entry, stri
 func (node) Version() uint64 { return granary_grain_state.Version() }
 
 func callError(failed granary_grain_types.CallError) *CallError {
-	made := &CallError{Case: failed.Tag()}
-	switch failed.Tag() {
-	case granary_grain_types.CallErrorOverloaded:
-		made.Text = failed.Overloaded()
-	case granary_grain_types.CallErrorDeadlock:
-		for _, id := range failed.Deadlock() {
-			made.Circle = append(made.Circle, GrainID{id.Kind, id.Key})
-		}
-	case granary_grain_types.CallErrorTimeout:
-		made.Text = failed.Timeout()
-	case granary_grain_types.CallErrorCancelled:
-		made.Text = failed.Cancelled()
-	case granary_grain_types.CallErrorDenied:
-		made.Text = failed.Denied()
-	case granary_grain_types.CallErrorNotFound:
-		made.Text = failed.NotFound()
-	case granary_grain_types.CallErrorInvalid:
-		made.Text = failed.Invalid()
-	case granary_grain_types.CallErrorGuestTrap:
-		made.Text = failed.GuestTrap()
-	case granary_grain_types.CallErrorLimitExceeded:
-		made.Text = failed.LimitExceeded()
-	case granary_grain_types.CallErrorConflict:
-		made.Text = failed.Conflict()
-	case granary_grain_types.CallErrorUnavailable:
-		made.Text = failed.Unavailable()
-	case granary_grain_types.CallErrorUnknownOutcome:
-		made.Text = failed.UnknownOutcome()
-	default:
-		made.Text = failed.App()
+	made := &CallError{Code: uint8(failed.Code), Text: failed.Text}
+	for _, id := range failed.Circle {
+		made.Circle = append(made.Circle, GrainID{id.Kind, id.Key})
 	}
 	return made
 }
 
 func (node) Call(target GrainID, method, json string, options CallOptions) (string, *CallError) {
-	said := granary_grain_calls.CallOptions{
-		Timeout:        witTypes.None[uint64](),
-		IdempotencyKey: witTypes.None[string](),
-	}
+	// An option's zero value is none.
+	var said granary_grain_calls.CallOptions
 	if options.TimeoutNanoseconds != 0 {
 		said.Timeout = witTypes.Some(options.TimeoutNanoseconds)
 	}
@@ -118,7 +80,7 @@ func (node) Call(target GrainID, method, json string, options CallOptions) (stri
 		said.IdempotencyKey = witTypes.Some(options.IdempotencyKey)
 	}
 	id := granary_grain_types.GrainId{Kind: target.Kind, Key: target.Key}
-	result := granary_grain_calls.Call(id, method, granary_grain_calls.MakePayloadJson(json), witTypes.Some(said))
+	result := granary_grain_calls.Call(id, method, granary_grain_calls.MakePayloadJson(json), said)
 	if result.IsErr() {
 		return "", callError(result.Err())
 	}
@@ -127,12 +89,12 @@ func (node) Call(target GrainID, method, json string, options CallOptions) (stri
 }
 
 func (node) Send(target GrainID, method, json string, delayNanoseconds uint64) *CallError {
-	said := granary_grain_calls.SendOptions{Delay: witTypes.None[uint64]()}
+	var said granary_grain_calls.SendOptions
 	if delayNanoseconds != 0 {
 		said.Delay = witTypes.Some(delayNanoseconds)
 	}
 	id := granary_grain_types.GrainId{Kind: target.Kind, Key: target.Key}
-	result := granary_grain_calls.Send(id, method, granary_grain_calls.MakePayloadJson(json), witTypes.Some(said))
+	result := granary_grain_calls.Send(id, method, granary_grain_calls.MakePayloadJson(json), said)
 	if result.IsErr() {
 		return callError(result.Err())
 	}

@@ -11,30 +11,33 @@ class HostMissing(RuntimeError):
 
 
 class _Missing:
-    def __init__(self, interface):
+    def __init__(self, interface, world):
         self._interface = interface
+        self._world = world
 
     def __getattr__(self, name):
         raise HostMissing(
-            f"granary:grain/{self._interface} is not imported here: write `include granary:grain/imports@0.1.0;` "
+            f"granary:grain/{self._interface} is not imported here: write `include granary:grain/{self._world}@0.1.0;` "
             "into the world, or use granary.testing outside a grain"
         )
 
 
-def _find(interface, mark):
+def _find(interface, mark, world="imports"):
+    module_name = interface.replace("-", "_")
     # Two interfaces of one name in a world get longer names.
-    for name in (interface, f"granary_grain_{interface}"):
+    for name in (module_name, f"granary_grain_{module_name}"):
         try:
             module = importlib.import_module(f"wit_world.imports.{name}")
         except ImportError:
             continue
         if hasattr(module, mark):
             return module
-    return _Missing(interface)
+    return _Missing(interface, world)
 
 
-state = _find("state", "StateError_BadKey")
+state = _find("state", "StateError")
 calls = _find("calls", "Payload_Json")
+async_calls = _find("async-calls", "call", "async-imports")
 context = _find("context", "activation_epoch")
 types = _find("types", "GrainId")
 
@@ -43,4 +46,4 @@ try:
 except ImportError:
     from granary._results import Err, Ok, Some
 
-__all__ = ["Err", "HostMissing", "Ok", "Some", "calls", "context", "state", "types"]
+__all__ = ["Err", "HostMissing", "Ok", "Some", "async_calls", "calls", "context", "state", "types"]

@@ -4,6 +4,10 @@
 >>> calls.grain("audit", "2031").send("taken", "tea", 3)    # leaves only if this turn commits, and is handled once
 >>> left = stock.call("take", 3, returns=int)
 
+In an `async func` several calls can be under way at once:
+
+>>> left, price = await asyncio.gather(stock.call_async("left", returns=int), prices.call_async("of", "tea", returns=int))
+
 Arguments are given in the order of the parameters and written by `granary.codec`, and so is the answer read: the value of the method's
 `ok`, or its result.
 """
@@ -13,7 +17,7 @@ from typing import Any
 from granary import _host, codec
 from granary.context import GrainId
 
-# Of these cases it is certain that the called grain is unchanged.
+# With these codes it is certain that the called grain is unchanged.
 _NO_EFFECT = {
     "overloaded",
     "deadlock",
@@ -31,23 +35,23 @@ _NO_EFFECT = {
 class CallError(Exception):
     """The call gave no answer, or the method answered `err`."""
 
-    def __init__(self, case: str, text: str, circle: tuple[GrainId, ...] = ()):
-        super().__init__(f"{case}: {text}")
-        #: `deadlock`, `timeout`, `app` …: the case of `call-error` in `granary:grain/types`.
-        self.case = case
-        #: Why; for `app` the JSON text of the method's `err`.
+    def __init__(self, code: str, text: str, circle: tuple[GrainId, ...] = ()):
+        super().__init__(f"{code}: {text}")
+        #: `deadlock`, `timeout`, `app` …: a case of `call-error-code` in `granary:grain/types`.
+        self.code = code
+        #: Why; with `app` the JSON text of the method's `err`.
         self.text = text
-        #: For `deadlock`: the grains that would have waited for each other.
+        #: With `deadlock` the grains that would have waited for each other.
         self.circle = circle
 
     @property
     def had_no_effect(self) -> bool:
         """Whether the called grain is certainly unchanged, so that the call may simply be repeated."""
-        return self.case in _NO_EFFECT
+        return self.code in _NO_EFFECT
 
     def app(self, of: Any = Any) -> Any:
         """The value of the method's `err`, read as the type `of`; none if something else went wrong."""
-        return codec.loads(of, self.text) if self.case == "app" else None
+        return codec.loads(of, self.text) if self.code == "app" else None
 
 
 class AnswerError(TypeError):
@@ -64,12 +68,26 @@ class Remote:
 
     def call(self, method: str, *arguments: Any, returns: Any = Any) -> Any:
         """Calls a method and waits for its answer. Raises `CallError`, or `AnswerError`."""
-        host = _host.calls
-        options = host.CallOptions(_nanoseconds(self._timeout), self._key)
         try:
-            answer = host.call(self._target(), method, _payload(arguments), options)
+            answer = _host.calls.call(*self._request(method, arguments))
         except _host.Err as failed:
             raise _error(failed.value) from None
+        return self._read(method, answer, returns)
+
+    async def call_async(self, method: str, *arguments: Any, returns: Any = Any) -> Any:
+        """The same in a method that is an `async func`: the turn goes on until it awaits the answer, so that `asyncio.gather` makes several
+        calls at once. The world has `include granary:grain/async-imports@0.1.0;`."""
+        try:
+            answer = await _host.async_calls.call(*self._request(method, arguments))
+        except _host.Err as failed:
+            raise _error(failed.value) from None
+        return self._read(method, answer, returns)
+
+    def _request(self, method, arguments):
+        said = options(timeout=self._timeout, idempotency_key=self._key)
+        return self._target(), method, _payload(arguments), said
+
+    def _read(self, method, answer, returns):
         try:
             # A method without a result answers with nothing at all.
             return codec.loads(returns, answer.value or "null")
@@ -94,6 +112,11 @@ def grain(kind: str, key: str, *, timeout: float | None = None, idempotency_key:
     return Remote(GrainId(kind, key), timeout, idempotency_key)
 
 
+def options(*, timeout: float | None = None, idempotency_key: str | None = None):
+    """What `Ref.with_options` of a client takes: `hop.Ref.with_options("b", calls.options(timeout=2))`. The timeout is in seconds."""
+    return _host.calls.CallOptions(_nanoseconds(timeout), idempotency_key)
+
+
 def _payload(arguments):
     return _host.calls.Payload_Json(codec.dumps(arguments))
 
@@ -103,11 +126,8 @@ def _nanoseconds(seconds):
 
 
 def _error(failed):
-    case = codec._case(type(failed)) or "unknown-outcome"
-    if case == "deadlock":
-        circle = tuple(GrainId(id.kind, id.key) for id in failed.value)
-        return CallError(case, " → ".join(map(str, circle)), circle)
-    return CallError(case, failed.value)
+    circle = tuple(GrainId(id.kind, id.key) for id in failed.circle)
+    return CallError(codec.to_json(failed.code), failed.text, circle)
 
 
-__all__ = ["AnswerError", "CallError", "Remote", "grain"]
+__all__ = ["AnswerError", "CallError", "Remote", "grain", "options"]

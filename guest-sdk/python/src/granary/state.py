@@ -18,10 +18,10 @@ _PAGE_ENTRIES = 256
 class StateError(Exception):
     """The host refused. The turn goes on; nothing was changed."""
 
-    def __init__(self, case: str, text: str):
-        super().__init__(f"{case}: {text}")
+    def __init__(self, code: str, text: str):
+        super().__init__(f"{code}: {text}")
         #: `bad-key`, `too-large`, `read-only` or `unavailable`.
-        self.case = case
+        self.code = code
         #: Why.
         self.text = text
 
@@ -92,12 +92,12 @@ def set(key: str, value: Any, of: Any = Any) -> None:
     set_bytes(key, codec.dumps(value).encode())
 
 
-def list_bytes(prefix: str = "") -> Iterator[tuple[str, bytes]]:
+def scan_bytes(prefix: str = "") -> Iterator[tuple[str, bytes]]:
     """Every key that starts with `prefix`, with its bytes, in the order of the keys. Pages are fetched as they are needed."""
     cursor = None
     while True:
         with _refusals():
-            page = _host.state.list(prefix, cursor, _PAGE_ENTRIES)
+            page = _host.state.scan(prefix, cursor, _PAGE_ENTRIES)
         for entry in page.entries:
             yield entry.key, entry.value
         cursor = page.cursor
@@ -105,9 +105,9 @@ def list_bytes(prefix: str = "") -> Iterator[tuple[str, bytes]]:
             return
 
 
-def list_of(prefix: str, of: type[T]) -> Iterator[tuple[str, T]]:
-    """`list_bytes` for values that `set` has written."""
-    for key, stored in list_bytes(prefix):
+def scan(prefix: str, of: type[T]) -> Iterator[tuple[str, T]]:
+    """`scan_bytes` for values that `set` has written."""
+    for key, stored in scan_bytes(prefix):
         yield key, _read(key, of, stored)
 
 
@@ -163,7 +163,7 @@ class Table(Generic[T]):
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Every row's name and value, in the order of the names."""
-        for key, value in list_of(self.prefix, self.of):
+        for key, value in scan(self.prefix, self.of):
             yield key.removeprefix(self.prefix), value
 
     def values(self) -> Iterator[T]:
@@ -195,5 +195,4 @@ class _refusals:
 
     def __exit__(self, kind, failed, traceback):
         if kind is not None and issubclass(kind, _host.Err):
-            case = codec._case(type(failed.value)) or "unavailable"
-            raise StateError(case, getattr(failed.value, "value", str(failed.value))) from None
+            raise StateError(codec.to_json(failed.value.code), failed.value.text) from None

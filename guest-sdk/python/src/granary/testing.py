@@ -10,8 +10,8 @@ What the code prints goes where `print` always goes. `granary test` runs the bui
 """
 
 import bisect
+import enum
 import json
-from dataclasses import dataclass, make_dataclass
 from types import SimpleNamespace
 
 from granary import _host
@@ -41,11 +41,12 @@ class Host:
         self._left = seconds_left
 
     def __enter__(self):
-        self._kept = (_host.state, _host.calls, _host.context, _host.types)
-        _host.state = SimpleNamespace(get=self.state.get, set=self._set, delete=self._delete, list=self._list, version=lambda: 0)
+        self._kept = (_host.state, _host.calls, _host.async_calls, _host.context, _host.types)
+        _host.state = SimpleNamespace(get=self.state.get, set=self._set, delete=self._delete, scan=self._scan, version=lambda: 0)
         _host.calls = SimpleNamespace(
-            call=self._call, send=self._send, CallOptions=_options("timeout", "key"), SendOptions=_options("delay"), Payload_Json=_options("value")
+            call=self._call, send=self._send, CallOptions=_options("timeout", "idempotency_key"), SendOptions=_options("delay"), Payload_Json=_options("value")
         )
+        _host.async_calls = SimpleNamespace(call=self._call_async)
         _host.context = SimpleNamespace(
             self_id=lambda: self._id,
             caller=lambda: self._caller,
@@ -63,7 +64,7 @@ class Host:
         return self
 
     def __exit__(self, *_):
-        _host.state, _host.calls, _host.context, _host.types = self._kept
+        _host.state, _host.calls, _host.async_calls, _host.context, _host.types = self._kept
 
     def json(self, key):
         """The JSON value under a state key, or none."""
@@ -79,11 +80,11 @@ class Host:
 
     def _check(self, key):
         if self.read_only:
-            raise _host.Err(_StateError_ReadOnly("a `read` method may not write"))
+            raise _refused("read-only", "a `read` method may not write")
         if not 1 <= len(key.encode()) <= 512:
-            raise _host.Err(_StateError_BadKey(f"a key has 1 to 512 bytes, not {len(key.encode())}"))
+            raise _refused("bad-key", f"a key has 1 to 512 bytes, not {len(key.encode())}")
 
-    def _list(self, prefix, cursor, limit):
+    def _scan(self, prefix, cursor, limit):
         keys = sorted(key for key in self.state if key.startswith(prefix))
         start = 0 if cursor is None else bisect.bisect_right(keys, cursor)
         page = keys[start : start + limit]
@@ -96,12 +97,15 @@ class Host:
         try:
             answer = self.answers[f"{name} {method}"]
         except KeyError:
-            raise _host.Err(_failed("not-found", f"no answer is set for '{name} {method}'")) from None
+            raise _refused("not-found", f"no answer is set for '{name} {method}'") from None
         try:
             answer = answer(*arguments) if callable(answer) else answer
         except CallError as failed:
-            raise _host.Err(_failed(failed.case, failed.text)) from None
+            raise _refused(failed.code, failed.text, failed.circle) from None
         return SimpleNamespace(value=json.dumps(to_json(answer)))
+
+    async def _call_async(self, *request):
+        return self._call(*request)
 
     def _send(self, target, method, payload, options):
         self.sent.append((f"{target.kind}/{target.key}", method, json.loads(payload.value), (options.delay or 0) / 1e9))
@@ -111,16 +115,7 @@ def _options(*names):
     return lambda *values: SimpleNamespace(**dict(zip(names, values)))
 
 
-def _failed(case, text):
-    name = "".join(part.capitalize() for part in case.split("-"))
-    return make_dataclass(f"CallError_{name}", ["value"])(text)
-
-
-@dataclass
-class _StateError_ReadOnly:
-    value: str
-
-
-@dataclass
-class _StateError_BadKey:
-    value: str
+def _refused(code, text, circle=()):
+    # Codes are enums, as `componentize-py` writes them.
+    codes = enum.Enum("Code", [code.upper().replace("-", "_")])
+    return _host.Err(SimpleNamespace(code=next(iter(codes)), text=text, circle=circle))

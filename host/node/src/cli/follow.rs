@@ -29,7 +29,7 @@ pub struct LogsArgs {
 /// What `events` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Events are deployments, halts, traps, limits, deadlocks, turned-away calls and the state of the store."
+    after_help = "Events are deployments, halts, traps, limits, deadlocks, turned-away calls, streams whose client went away and the state of the store."
 )]
 pub struct EventsArgs {
     /// Go on until Ctrl-C
@@ -247,20 +247,24 @@ impl Stream<'_> {
 
 /// One server-sent event.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Event {
+pub struct Event {
     id: Option<String>,
-    data: String,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// What it says.
+    pub data: String,
 }
 
 /// Takes a stream apart. An event that is cut in two parts waits for its end.
 #[derive(Debug, Default)]
-struct Parser {
+pub struct Parser {
     rest: Vec<u8>,
     event: Event,
 }
 
 impl Parser {
-    fn feed(&mut self, part: &[u8]) -> Vec<Event> {
+    /// Takes on a part of the stream, and gives the events that end in it.
+    pub fn feed(&mut self, part: &[u8]) -> Vec<Event> {
         self.rest.extend_from_slice(part);
         let mut events = Vec::new();
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
@@ -279,6 +283,7 @@ impl Parser {
             match field {
                 "data" if self.event.data.is_empty() => value.clone_into(&mut self.event.data),
                 "data" => self.event.data = format!("{}\n{value}", self.event.data),
+                "event" => self.event.name = Some(value.to_owned()),
                 "id" => self.event.id = Some(value.to_owned()),
                 // A comment keeps the connection alive; other fields say nothing to us.
                 _ => {}
@@ -298,10 +303,12 @@ mod tests {
         let expected = [
             Event {
                 id: Some("1-7".to_owned()),
+                name: Some("log".to_owned()),
                 data: "{\"a\":\n1}".to_owned(),
             },
             Event {
                 id: Some("1-8".to_owned()),
+                name: None,
                 data: "2".to_owned(),
             },
         ];

@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 use crate::cli::client::{Client, encode, grain_path, parse_grain};
 use crate::cli::exit::{Error, Exit};
 use crate::cli::inspect::show_fields;
+use crate::cli::stream::{self, Sort};
 use crate::cli::terminal::{Terminal, Tone, cell};
 use crate::config::units::Period;
 
 /// What `invoke` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Arguments are JSON values in order, or name=value; what is no JSON is taken as a text.\n@file reads JSON from a file, - from standard input; alone, that is all the arguments: an array, an object by name, or one value.\n\nExamples:\n  granary invoke counter/visits increment 5\n  granary invoke counter/visits increment by=5 --key order-77\n  granary invoke cart/ada put '{\"sku\": \"tea\", \"quantity\": 2}'\n  granary invoke cart/ada put @item.json\n  granary invoke report/may build --async"
+    after_help = "Arguments are JSON values in order, or name=value; what is no JSON is taken as a text.\n@file reads JSON from a file, - from standard input; alone, that is all the arguments: an array, an object by name, or one value.\n\nExamples:\n  granary invoke counter/visits increment 5\n  granary invoke counter/visits increment by=5 --key order-77\n  granary invoke cart/ada put '{\"sku\": \"tea\", \"quantity\": 2}'\n  granary invoke cart/ada put @item.json\n  granary invoke report/may build --async\n  granary invoke album/ada add name=sea --body sea.jpg\n\nThe items of a stream are printed as they come, each on a line; those of a stream<u8> are bytes."
 )]
 pub struct InvokeArgs {
     /// The grain: kind/key
@@ -25,6 +26,9 @@ pub struct InvokeArgs {
     /// Arguments
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     arguments: Vec<String>,
+    /// For a method whose last parameter is a stream<u8>: the file that is its body, - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["respond_async", "key"])]
+    body: Option<String>,
     /// Do not wait: print the id of the call, for `granary call`
     #[arg(long = "async")]
     respond_async: bool,
@@ -69,15 +73,21 @@ pub enum CallCommand {
 pub async fn invoke(client: &Client, terminal: &Terminal, args: &InvokeArgs) -> Result<(), Error> {
     let grain = parse_grain(&args.grain)?;
     let mut path = format!("/g/{}/{}", grain_path(&grain), encode(&args.method));
+    if args.body.is_some() {
+        path.push_str(&query(&args.arguments)?);
+    }
     if let Some(delay) = args.delay {
         path.push_str(&format!(
             "?delay={}",
             encode(&delay.to_string().replace(' ', ""))
         ));
     }
-    let body = arguments(&args.arguments)?;
     let mut request = with_wishes(client.request(Method::POST, &path), args);
-    if let Some(body) = body {
+    if let Some(file) = &args.body {
+        request = request
+            .header("content-type", "application/octet-stream")
+            .body(stream::body(file)?);
+    } else if let Some(body) = arguments(&args.arguments)? {
         request = request
             .header("content-type", "application/json")
             .body(body);
@@ -85,6 +95,11 @@ pub async fn invoke(client: &Client, terminal: &Terminal, args: &InvokeArgs) -> 
     let response = client.send(request).await?;
     if args.verbose {
         show_headers(terminal, &response);
+    }
+    match stream::sort(&response) {
+        Sort::Events => return stream::print_items(client, terminal, response).await,
+        Sort::Bytes => return stream::print_bytes(client, terminal, response).await,
+        Sort::Whole => {}
     }
     let body = response.bytes().await.map_err(|e| client.unreachable(&e))?;
     if args.respond_async {
@@ -102,9 +117,11 @@ pub async fn invoke(client: &Client, terminal: &Terminal, args: &InvokeArgs) -> 
 }
 
 fn with_wishes(mut request: RequestBuilder, args: &InvokeArgs) -> RequestBuilder {
-    if args.respond_async {
-        request = request.header("prefer", "respond-async");
-    }
+    request = if args.respond_async {
+        request.header("prefer", "respond-async")
+    } else {
+        request.header("accept", stream::ACCEPT)
+    };
     if let Some(key) = &args.key {
         request = request.header("idempotency-key", key);
     }
@@ -176,6 +193,22 @@ fn arguments(given: &[String]) -> Result<Option<Vec<u8>>, Error> {
         .map(|text| value(text))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Some(Value::Array(values).to_string().into_bytes()))
+}
+
+/// Arguments beside a body, by name.
+fn query(given: &[String]) -> Result<String, Error> {
+    let mut query = String::new();
+    for text in given {
+        let Some((name, value)) = split_name(text) else {
+            return Err(Error::usage(
+                format!("{text} has no name"),
+                "beside --body, write each argument as name=value",
+            ));
+        };
+        let mark = if query.is_empty() { '?' } else { '&' };
+        query.push_str(&format!("{mark}{}={}", encode(name), encode(value)));
+    }
+    Ok(query)
 }
 
 /// `name=value`, if the name could be one of WIT.
@@ -337,6 +370,21 @@ mod tests {
             body(&["@/does/not/exist"])
                 .unwrap_err()
                 .contains("cannot be read")
+        );
+    }
+
+    #[test]
+    fn arguments_beside_a_body_are_named() {
+        let given =
+            |list: &[&str]| query(&list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            given(&["name=a b", "n=1"]).map_err(|e| e.message),
+            Ok("?name=a%20b&n=1".to_owned())
+        );
+        assert_eq!(given(&[]).map_err(|e| e.message), Ok(String::new()));
+        assert_eq!(
+            given(&["5"]).map_err(|e| e.message),
+            Err("5 has no name".to_owned())
         );
     }
 

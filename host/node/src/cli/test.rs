@@ -18,8 +18,9 @@ use crate::cli::upload::upload;
 use crate::config::Config;
 use crate::config::units::Listen;
 use crate::project::Project;
-use crate::project::build::Builder;
+use crate::project::build::{Builder, Built};
 use crate::project::expectations::{self, Call, Test, TestFile, same};
+use crate::project::own_tests::OwnTests;
 
 const FORM: &str = "\
 Tests are files tests/*.toml (or .json) beside granary.toml, the same for every language:
@@ -34,6 +35,10 @@ Tests are files tests/*.toml (or .json) beside granary.toml, the same for every 
   ok = 1                    # or err = …, or problem = \"guest-trap\"; a result unless it says one of them
 
 The kinds are built and deployed to a node of their own on a free port. Every test begins with grains that have no state.
+A project's tests in its own language run first, if granary.toml names them:
+
+  [test]
+  command = \"go test ./...\"
 
 Examples:
   granary test
@@ -55,16 +60,23 @@ pub struct TestArgs {
 struct Outcome {
     file: String,
     name: String,
-    calls: usize,
+    /// How many calls it makes; a project's own tests make none.
+    calls: Option<usize>,
     took: Duration,
     /// What was not as expected.
     failure: Option<String>,
 }
 
+/// What was asked for.
+struct Wanted {
+    commands: Vec<OwnTests>,
+    files: Vec<TestFile>,
+}
+
 /// Builds, deploys, runs the tests.
 pub async fn test(terminal: &Terminal, args: &TestArgs) -> Result<(), Error> {
     let projects = open_all(&args.paths)?;
-    let files = files(&projects, args.filter.as_deref())?;
+    let wanted = wanted(&projects, args.filter.as_deref().unwrap_or_default())?;
     // Nothing is kept; the log of a node that lives for seconds is worth reading only if it warns.
     let folder = tempfile::Builder::new().prefix("granary-test").tempdir();
     let folder = folder
@@ -72,7 +84,7 @@ pub async fn test(terminal: &Terminal, args: &TestArgs) -> Result<(), Error> {
     let config = config(folder.path().to_path_buf())?;
     start_log(&config.file.log)?;
     let running = Running::start(&config).await?;
-    let outcome = on_node(terminal, &projects, &files, running.url()).await;
+    let outcome = on_node(terminal, &projects, &wanted, running.url()).await;
     running.stop().await;
     let outcomes = outcome?;
     report(terminal, &outcomes)
@@ -93,27 +105,30 @@ fn config(data: PathBuf) -> Result<Config, Error> {
 }
 
 /// The tests of projects that were asked for.
-fn files(projects: &[Project], filter: Option<&str>) -> Result<Vec<TestFile>, Error> {
-    let wanted = filter.unwrap_or_default();
+fn wanted(projects: &[Project], filter: &str) -> Result<Wanted, Error> {
     let mut files = Vec::new();
+    let mut commands = Vec::new();
     for manifest in projects.iter().flat_map(|project| &project.manifests) {
+        commands.extend(OwnTests::of(manifest));
         let read = expectations::read(&manifest.folder());
         files.extend(read.map_err(|problems| {
             Error::caused(Exit::Usage, &problems, "granary test --help shows the form")
         })?);
     }
-    let found = !files.is_empty();
+    let found = !files.is_empty() || !commands.is_empty();
     for file in &mut files {
-        if !file.path.to_string_lossy().contains(wanted) {
-            file.tests.retain(|test| test.name.contains(wanted));
+        if !file.path.to_string_lossy().contains(filter) {
+            file.tests.retain(|test| test.name.contains(filter));
         }
     }
     files.retain(|file| !file.tests.is_empty());
-    if !files.is_empty() {
-        return Ok(files);
+    commands
+        .retain(|own| own.file.to_string_lossy().contains(filter) || own.command.contains(filter));
+    if !files.is_empty() || !commands.is_empty() {
+        return Ok(Wanted { commands, files });
     }
     Err(if found {
-        let message = format!("no test's name contains '{wanted}'");
+        let message = format!("no test's name contains '{filter}'");
         Error::new(
             Exit::NotFound,
             message,
@@ -131,7 +146,7 @@ fn files(projects: &[Project], filter: Option<&str>) -> Result<Vec<TestFile>, Er
 async fn on_node(
     terminal: &Terminal,
     projects: &[Project],
-    files: &[TestFile],
+    wanted: &Wanted,
     url: String,
 ) -> Result<Vec<Outcome>, Error> {
     let client = Client::new(&Address {
@@ -139,9 +154,15 @@ async fn on_node(
         token: None,
         ca: None,
     })?;
-    deploy(terminal, &client, projects).await?;
+    let built = build(terminal, projects).await?;
     let mut outcomes = Vec::new();
-    for file in files {
+    for own in &wanted.commands {
+        outcomes.push(run_own(terminal, own).await);
+    }
+    for built in &built {
+        deploy(terminal, &client, built).await?;
+    }
+    for file in &wanted.files {
         let shown = file.path.display().to_string();
         if !terminal.is_json() {
             terminal.out(&shown);
@@ -152,7 +173,7 @@ async fn on_node(
             let outcome = Outcome {
                 file: shown.clone(),
                 name: test.name.clone(),
-                calls: test.call.len(),
+                calls: Some(test.call.len()),
                 took: started.elapsed(),
                 failure: failure?,
             };
@@ -163,24 +184,48 @@ async fn on_node(
     Ok(outcomes)
 }
 
-async fn deploy(terminal: &Terminal, client: &Client, projects: &[Project]) -> Result<(), Error> {
+/// Runs a project's own tests. They are one test here: their output says which of them failed.
+async fn run_own(terminal: &Terminal, own: &OwnTests) -> Outcome {
+    terminal.step("Testing", &own.command);
+    let started = Instant::now();
+    let failure = own.run().await.err();
+    let outcome = Outcome {
+        file: own.file.display().to_string(),
+        name: own.command.clone(),
+        calls: None,
+        took: started.elapsed(),
+        failure,
+    };
+    if !terminal.is_json() {
+        terminal.out(&outcome.file);
+    }
+    show(terminal, &outcome);
+    outcome
+}
+
+async fn build(terminal: &Terminal, projects: &[Project]) -> Result<Vec<Built>, Error> {
+    let mut all = Vec::new();
     let mut builder = Builder::new(terminal.quiet, false);
     for (project, manifest, kind) in kinds(projects) {
         let name = kind.spec.name.as_str();
         terminal.step("Building", name);
         let say = |line: &str| terminal.note(line);
         let built = builder.build(project, kind, &say).await;
-        let built = built.map_err(|error| build_error(&error, Some(&manifest.path)))?;
-        let wheel = terminal.wheel("Deploying", name);
-        let done = async {
-            upload(client, terminal, name, built.digest, &built.bytes).await?;
-            revise(client, &built, "").await
-        };
-        let done = done.await;
-        wheel.finish_and_clear();
-        done?;
+        all.push(built.map_err(|error| build_error(&error, Some(&manifest.path)))?);
     }
-    Ok(())
+    Ok(all)
+}
+
+async fn deploy(terminal: &Terminal, client: &Client, built: &Built) -> Result<(), Error> {
+    let name = built.kind.spec.name.as_str();
+    let wheel = terminal.wheel("Deploying", name);
+    let done = async {
+        upload(client, terminal, name, built.digest, &built.bytes).await?;
+        revise(client, built, "").await.map(drop)
+    };
+    let done = done.await;
+    wheel.finish_and_clear();
+    done
 }
 
 /// Runs the calls of a test up to the first that is not as expected, on grains without state.
@@ -267,7 +312,9 @@ fn show(terminal: &Terminal, outcome: &Outcome) {
         None => terminal.paint(Tone::Good, "pass"),
         Some(_) => terminal.paint(Tone::Bad, "FAIL"),
     };
-    let detail = format!("{} calls, {} ms", outcome.calls, outcome.took.as_millis());
+    let calls = outcome.calls.map(|calls| format!("{calls} calls, "));
+    let took = outcome.took.as_millis();
+    let detail = format!("{}{took} ms", calls.unwrap_or_default());
     terminal.out(format!(
         "  {mark}  {}  {}",
         outcome.name,

@@ -77,6 +77,8 @@ pub struct Call {
     pub chain: Vec<GrainId>,
     /// Only a `read` method will do (`GET`).
     pub read_only: bool,
+    /// Whether the caller passes streams on.
+    pub(crate) streams: bool,
     /// The kept message that this call delivers: the turn's commit removes it.
     pub(crate) settles: Option<Settling>,
 }
@@ -107,6 +109,7 @@ impl Call {
             baggage: BTreeMap::new(),
             chain: Vec::new(),
             read_only: false,
+            streams: false,
             settles: None,
         }
     }

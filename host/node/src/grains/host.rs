@@ -88,6 +88,7 @@ impl ActivationHost {
             baggage: turn.baggage.lock().clone(),
             chain,
             read_only: false,
+            streams: false,
             settles: None,
         };
         self.called_out.lock().insert(turn.call);

@@ -7,7 +7,7 @@ use granary_core::activation::DeactivateReason;
 use granary_core::error::{CallError, Failure};
 use granary_core::id::CallId;
 use granary_core::kind::{MethodSpec, Mode};
-use granary_runtime::{Arguments, HttpBody, Linked, Method, Payload};
+use granary_runtime::{Arguments, HttpBody, Linked, Method, Payload, Streaming};
 use tokio::sync::oneshot;
 
 use super::call::{Answer, Call, CallArguments, Encoding, failure};
@@ -57,6 +57,8 @@ pub(crate) struct Pending {
     /// The kind as the caller saw it: an activation made under another generation looks whether it is still right.
     pub(crate) entry: Arc<KindEntry>,
     pub(crate) reply: oneshot::Sender<Result<Answer, Failure>>,
+    /// The ways of its streams; taken by its first turn.
+    pub(crate) streaming: Option<Box<Streaming>>,
 }
 
 impl Pending {
@@ -119,6 +121,15 @@ impl Checked {
             return Err(CallError::Invalid {
                 pointer: String::new(),
                 detail: format!("method '{}' cannot be called: {why}", method.name),
+            });
+        }
+        if method.streams() && !call.streams {
+            return Err(CallError::Invalid {
+                pointer: String::new(),
+                detail: format!(
+                    "method '{}' takes or gives a stream, which only a caller over HTTP can pass on, as one request of its own: /g/KIND/KEY/{}",
+                    method.name, method.name
+                ),
             });
         }
         let spec = linked

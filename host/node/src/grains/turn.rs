@@ -9,7 +9,7 @@ use granary_core::id::GrainId;
 use granary_core::turn::Wishes;
 use granary_runtime::{
     Answered, Arguments, Body, Ended, HeldResponse, Instance, JsonOptions, Linked, Method, Results,
-    TurnContext, Typed, ValueError, Work,
+    Streaming, TurnContext, Typed, ValueError, Work,
 };
 
 use super::call::{Answer, AnswerBody, Encoding};
@@ -28,7 +28,7 @@ pub(crate) struct Outcome {
     /// That answer, unless it was an `err`.
     pub(crate) kept: Option<Answer>,
     pub(crate) wishes: Option<Wishes>,
-    /// A raw HTTP response that has to wait for the commit.
+    /// A raw HTTP response, or a stream, that has to wait for the commit.
     pub(crate) held: Option<HeldResponse>,
     pub(crate) cpu: Duration,
 }
@@ -91,7 +91,7 @@ pub(crate) struct MethodTurn {
 }
 
 impl MethodTurn {
-    pub(crate) async fn run(self) -> Outcome {
+    pub(crate) async fn run(self, streaming: Option<Box<Streaming>>) -> Outcome {
         if let Some(fingerprint) = self.fingerprint {
             match self.kept(fingerprint).await {
                 Ok(None) => {}
@@ -102,6 +102,7 @@ impl MethodTurn {
         let work = Work::Method {
             method: Arc::clone(&self.method),
             arguments: self.arguments,
+            streaming,
         };
         let ended = self.instance.run(self.context, work).await;
         let choices = Choices {
@@ -170,8 +171,17 @@ fn judge(ended: Ended, method: &Arc<Method>, linked: &Linked, choices: &Choices)
     } = ended;
     let results = match result {
         Ok(Answered::Method(results)) => results,
-        Ok(Answered::Hook | Answered::HookErr(_) | Answered::Http(_)) => {
+        // Its stream has ended; what it gave has left, or waits for the commit.
+        Ok(Answered::Http(held)) => return flowed(held, (wishes, poisoned), cpu),
+        Ok(Answered::Hook | Answered::HookErr(_)) => {
             return Outcome::failed(mixed_up(), cpu);
+        }
+        // Nothing was lost that its memory may know of: it lives on.
+        Err(error) if !poisoned && wishes.is_empty() => {
+            return Outcome {
+                result: Err(error),
+                ..Outcome::done(End::Clean, wishes, cpu)
+            };
         }
         Err(error) => return Outcome::failed(error, cpu),
     };
@@ -329,22 +339,29 @@ pub(crate) async fn http_turn(
         poisoned,
     } = instance.run(context, work).await;
     match result {
-        Ok(Answered::Http(held)) => {
-            let end = match (wishes.is_empty(), poisoned) {
-                (true, false) => End::Clean,
-                (true, true) => End::Failed,
-                (false, false) => End::Keep,
-                (false, true) => End::KeepAndDrop,
-            };
-            Outcome {
-                held,
-                ..Outcome::done(end, wishes, cpu)
-            }
-        }
+        Ok(Answered::Http(held)) => flowed(held, (wishes, poisoned), cpu),
         Ok(Answered::Hook | Answered::HookErr(_) | Answered::Method(_)) => {
             Outcome::failed(mixed_up(), cpu)
         }
         Err(error) => Outcome::failed(error, cpu),
+    }
+}
+
+/// The end of a turn whose reply has left, or waits for the commit.
+fn flowed(
+    held: Option<HeldResponse>,
+    (wishes, poisoned): (Wishes, bool),
+    cpu: Duration,
+) -> Outcome {
+    let end = match (wishes.is_empty(), poisoned) {
+        (true, false) => End::Clean,
+        (true, true) => End::Failed,
+        (false, false) => End::Keep,
+        (false, true) => End::KeepAndDrop,
+    };
+    Outcome {
+        held,
+        ..Outcome::done(end, wishes, cpu)
     }
 }
 

@@ -127,6 +127,8 @@ pub(super) struct Patient {
     left: u64,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The time runs: only while somebody waits for a piece.
+    waits: bool,
 }
 
 impl Patient {
@@ -136,6 +138,7 @@ impl Patient {
             left: bytes_max,
             patience,
             timer: None,
+            waits: false,
         }
     }
 }
@@ -153,11 +156,12 @@ impl Body for Patient {
             let timer = this
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep(this.patience)));
+            if !std::mem::replace(&mut this.waits, true) {
+                timer.as_mut().reset(Instant::now() + this.patience);
+            }
             return timer.as_mut().poll_deadline(cx);
         };
-        if let Some(timer) = &mut this.timer {
-            timer.as_mut().reset(Instant::now() + this.patience);
-        }
+        this.waits = false;
         Poll::Ready(polled.map(|frame| {
             let frame = frame.map_err(io::Error::other)?;
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);

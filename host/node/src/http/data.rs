@@ -14,12 +14,12 @@ use serde_json::json;
 
 use super::body::{self, Bounds};
 use super::catalogue as types;
-use super::face::Shared;
+use super::face::{InFlight, Shared};
 use super::path::{self, PathError, Target};
 use super::problem::Problem;
 use super::reply::{self, Caching, Reply};
 use super::request::{self, Content, Wishes};
-use super::{batch, describe, raw};
+use super::{batch, describe, raw, stream};
 use crate::grains::{Call, CallArguments, Encoding};
 
 /// Serves a request whose path begins with `/g/`.
@@ -50,12 +50,14 @@ pub(super) async fn serve(
             let asked = Asked {
                 grain,
                 method: method.into_owned(),
+                path: uri.path(),
                 query: uri.query(),
+                reads: request.method() != Method::POST,
                 principal,
             };
             match *request.method() {
-                Method::POST => asked.post(shared, request).await,
-                Method::GET | Method::HEAD => asked.get(shared, request.headers()).await,
+                Method::POST => asked.post(shared, request, in_flight).await,
+                Method::GET | Method::HEAD => asked.get(shared, &request, in_flight).await,
                 Method::OPTIONS => Ok(options(asked.allowed(shared))),
                 _ => Err(not_allowed(request.method(), asked.allowed(shared))
                     .about(&asked.grain, Some(&asked.method))),
@@ -87,10 +89,13 @@ async fn serves_http(shared: &Shared, grain: &GrainId) -> bool {
 }
 
 /// What a request under `/g/{kind}/{key}/{method}` is about.
-struct Asked<'a> {
-    grain: GrainId,
-    method: String,
-    query: Option<&'a str>,
+pub(super) struct Asked<'a> {
+    pub(super) grain: GrainId,
+    pub(super) method: String,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    /// Only a `read` method will do.
+    pub(super) reads: bool,
     principal: Option<Arc<str>>,
 }
 
@@ -99,15 +104,44 @@ impl Asked<'_> {
         self,
         shared: &Arc<Shared>,
         request: Request<Incoming>,
+        in_flight: InFlight,
     ) -> Result<Reply, Box<Problem>> {
+        let node = &shared.node;
+        if let Some(ways) = node.grains.ways(&self.grain, &self.method).await {
+            return stream::post(shared, self, request, (ways, in_flight)).await;
+        }
         let (parts, incoming) = request.into_parts();
         let mut wishes = Wishes::from_headers(&parts.headers)?;
+        wishes.no_stream()?;
         if let Some(query) = self.query {
             wishes.add_query(query)?;
         }
         let kind = shared.kind(&self.grain.kind)?;
+        let payload = self
+            .payload(shared, &kind, incoming, wishes.content)
+            .await?;
+        let respond_async = wishes.respond_async.then_some(wishes.delay);
+        if wishes.respond_async && wishes.accept != Encoding::JsonInt64Strings {
+            // A kept result is shown within a JSON document.
+            wishes.accept = Encoding::Json;
+        }
+        let call = self.call(CallArguments::Payload(payload), wishes);
+        match respond_async {
+            None => sent(shared, &kind, call, None).await,
+            Some(delay) => submitted(shared, call, delay).await,
+        }
+    }
+
+    /// The arguments in a body.
+    pub(super) async fn payload(
+        &self,
+        shared: &Shared,
+        kind: &KindRecord,
+        incoming: Incoming,
+        content: Content,
+    ) -> Result<Payload, Box<Problem>> {
         let bounds = Bounds {
-            bytes: arguments_max(&kind),
+            bytes: arguments_max(kind),
             limit: "arguments",
             patience: shared.settings.body_timeout,
         };
@@ -115,29 +149,44 @@ impl Asked<'_> {
             .await
             .map_err(|problem| problem.about(&self.grain, Some(&self.method)))?;
         let bytes = Vec::from(bytes);
-        let payload = match wishes.content {
+        Ok(match content {
             Content::Json => Payload::Json(bytes),
             Content::Cbor => Payload::Cbor(bytes),
             Content::Raw => Payload::Raw(bytes),
-        };
-        let respond_async = wishes.respond_async.then_some(wishes.delay);
-        if wishes.respond_async && wishes.accept != Encoding::JsonInt64Strings {
-            // A kept result is shown within a JSON document.
-            wishes.accept = Encoding::Json;
-        }
-        let call = self.call(CallArguments::Payload(payload), wishes, false);
-        match respond_async {
-            None => sent(shared, &kind, call, None).await,
-            Some(delay) => submitted(shared, call, delay).await,
-        }
+        })
     }
 
-    async fn get(self, shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Reply, Box<Problem>> {
-        let mut wishes = Wishes::from_headers(headers)?;
+    async fn get(
+        self,
+        shared: &Arc<Shared>,
+        request: &Request<Incoming>,
+        in_flight: InFlight,
+    ) -> Result<Reply, Box<Problem>> {
+        let mut wishes = Wishes::from_headers(request.headers())?;
         let kind = shared.kind(&self.grain.kind)?;
         let Some(spec) = read_method(&kind, &self.method) else {
             return Err(not_allowed(&Method::GET, "POST").about(&self.grain, Some(&self.method)));
         };
+        let node = &shared.node;
+        if let Some(ways) = node.grains.ways(&self.grain, &self.method).await {
+            let refused = match *request.method() {
+                _ if ways.takes => Some(("POST", "the body that it takes as a stream")),
+                Method::HEAD => Some(("GET, POST", "its turn, which is the stream")),
+                _ => None,
+            };
+            if let Some((allowed, what)) = refused {
+                let verb = request.method();
+                let detail = format!(
+                    "{verb} is not allowed here, {allowed} is: '{}' cannot do without {what}",
+                    self.method
+                );
+                return Err(Problem::new(&types::METHOD_NOT_ALLOWED, detail)
+                    .with_header(ALLOW, allowed)
+                    .about(&self.grain, Some(&self.method)));
+            }
+            return stream::get(shared, self, wishes, (ways, in_flight)).await;
+        }
+        wishes.no_stream()?;
         let caching = Caching {
             seconds: spec.cache_seconds,
             private: shared.gate.needs_token(),
@@ -149,7 +198,7 @@ impl Asked<'_> {
             return Ok(reply::not_modified(&etag, &shared.node_header, caching));
         }
         let query = self.own_query(shared, &mut wishes).await?;
-        let call = self.call(CallArguments::Query(query), wishes, true);
+        let call = self.call(CallArguments::Query(query), wishes);
         sent(shared, &kind, call, Some(caching)).await
     }
 
@@ -177,7 +226,7 @@ impl Asked<'_> {
     }
 
     /// The query without the wishes in it. A parameter of the method's own goes before a wish of the same name.
-    async fn own_query(
+    pub(super) async fn own_query(
         &self,
         shared: &Shared,
         wishes: &mut Wishes,
@@ -210,7 +259,7 @@ impl Asked<'_> {
         Ok(own.join("&"))
     }
 
-    fn call(self, arguments: CallArguments, wishes: Wishes, read_only: bool) -> Call {
+    pub(super) fn call(self, arguments: CallArguments, wishes: Wishes) -> Call {
         Call {
             id: Call::fresh_id(),
             grain: self.grain,
@@ -222,7 +271,8 @@ impl Asked<'_> {
             principal: self.principal.as_deref().map(str::to_owned),
             baggage: wishes.baggage,
             chain: Vec::new(),
-            read_only,
+            read_only: self.reads,
+            streams: false,
             settles: None,
         }
     }
@@ -307,7 +357,7 @@ fn current(kind: &KindRecord) -> Option<&KindSpec> {
 }
 
 /// Bytes of arguments that a kind takes.
-pub(super) fn arguments_max(kind: &KindRecord) -> u64 {
+fn arguments_max(kind: &KindRecord) -> u64 {
     current(kind).map_or(0, |spec| spec.limits.arguments)
 }
 

@@ -140,7 +140,12 @@ fn for_guest(
     Ok(Request::from_parts(parts, HttpBody::new(body)))
 }
 
-fn for_client(response: Response<HttpBody>, node: &HeaderValue, in_flight: InFlight) -> Reply {
+/// A reply as a turn made it.
+pub(super) fn for_client(
+    response: Response<HttpBody>,
+    node: &HeaderValue,
+    in_flight: InFlight,
+) -> Reply {
     let (mut parts, body) = response.into_parts();
     drop_connection_headers(&mut parts.headers);
     parts.headers.insert(&GRAIN_NODE, node.clone());

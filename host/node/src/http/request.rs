@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use granary_core::limits::{BAGGAGE_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
+use granary_runtime::StreamFormat;
 use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -28,6 +29,10 @@ pub(super) enum Content {
 pub(super) struct Wishes {
     pub content: Content,
     pub accept: Encoding,
+    /// How the items of a stream are to be written, if the client says so.
+    pub stream: Option<StreamFormat>,
+    /// Whether nothing but a stream will do.
+    pub stream_only: bool,
     pub idempotency_key: Option<String>,
     pub respond_async: bool,
     pub delay: Duration,
@@ -77,7 +82,7 @@ impl Wishes {
             if *name == CONTENT_TYPE {
                 wishes.content = content(value)?;
             } else if *name == ACCEPT {
-                wishes.accept = accept(value)?;
+                wishes.accept(value)?;
             } else if *name == IF_NONE_MATCH {
                 wishes.if_none_match = Some(value.clone());
             } else {
@@ -132,6 +137,53 @@ impl Wishes {
             }
         }
         Ok(())
+    }
+
+    /// The first encoding of the list that can be given, and the first form of a stream before it. Weights are not read: who lists several
+    /// takes any of them.
+    fn accept(&mut self, value: &HeaderValue) -> Result<(), Box<Problem>> {
+        for part in value.as_bytes().split(|byte| *byte == b',') {
+            let encoding = match essence(part) {
+                b"*/*" | b"application/*" | b"application/json" | b"text/json" | b"" => {
+                    Encoding::Json
+                }
+                b"application/cbor" => Encoding::Cbor,
+                b"application/octet-stream" => Encoding::Raw,
+                b"text/event-stream" => {
+                    self.stream.get_or_insert(StreamFormat::Events);
+                    continue;
+                }
+                b"application/x-ndjson" => {
+                    self.stream.get_or_insert(StreamFormat::Lines);
+                    continue;
+                }
+                _ => continue,
+            };
+            self.accept = encoding;
+            self.stream_only = false;
+            return Ok(());
+        }
+        self.stream_only = self.stream.is_some();
+        if self.stream_only {
+            return Ok(());
+        }
+        // A browser's address line asks for HTML first and for anything last, which the loop has found.
+        let detail = format!(
+            "none of '{}' can be given",
+            String::from_utf8_lossy(value.as_bytes())
+        );
+        Err(Problem::new(&types::NOT_ACCEPTABLE, detail))
+    }
+
+    /// Errors if the client wants a stream and nothing else: for a method that gives none.
+    pub(super) fn no_stream(&self) -> Result<(), Box<Problem>> {
+        if !self.stream_only {
+            return Ok(());
+        }
+        Err(Problem::new(
+            &types::NOT_ACCEPTABLE,
+            "the method gives a value, no stream; accept application/json",
+        ))
     }
 
     /// Writes 64-bit integers as strings.
@@ -257,26 +309,6 @@ fn content(value: &HeaderValue) -> Result<Content, Box<Problem>> {
     }
 }
 
-/// The first encoding of the list that can be given. Weights are not read: who lists several takes any of them.
-fn accept(value: &HeaderValue) -> Result<Encoding, Box<Problem>> {
-    for part in value.as_bytes().split(|byte| *byte == b',') {
-        match essence(part) {
-            b"*/*" | b"application/*" | b"application/json" | b"text/json" | b"" => {
-                return Ok(Encoding::Json);
-            }
-            b"application/cbor" => return Ok(Encoding::Cbor),
-            b"application/octet-stream" => return Ok(Encoding::Raw),
-            _ => {}
-        }
-    }
-    // A browser's address line asks for HTML first and for anything last, which the loop has found.
-    let detail = format!(
-        "none of '{}' can be given",
-        String::from_utf8_lossy(value.as_bytes())
-    );
-    Err(Problem::new(&types::NOT_ACCEPTABLE, detail))
-}
-
 /// A media type without its parameters.
 fn essence(value: &[u8]) -> &[u8] {
     value
@@ -325,6 +357,19 @@ mod tests {
         );
         assert_eq!(accept("application/octet-stream"), Ok(Encoding::Raw));
         assert_eq!(accept("image/png"), Err(406));
+        let stream = |value| {
+            let wishes = wishes(&[("accept", value)]).unwrap();
+            (wishes.stream, wishes.no_stream().is_ok())
+        };
+        assert_eq!(
+            stream("text/event-stream"),
+            (Some(StreamFormat::Events), false)
+        );
+        assert_eq!(
+            stream("application/x-ndjson, application/json"),
+            (Some(StreamFormat::Lines), true)
+        );
+        assert_eq!(stream("*/*, text/event-stream"), (None, true));
     }
 
     #[test]

@@ -18,6 +18,17 @@ pub struct ProjectFile {
     pub package: Option<PackageSection>,
     /// The kinds, by their names.
     pub kinds: BTreeMap<String, KindSection>,
+    /// Tests that the project brings besides those in `tests/`.
+    pub test: TestSection,
+}
+
+/// Tests that the project brings besides those in `tests/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TestSection {
+    /// A shell command that `granary test` runs in this file's folder when the kinds are built, before it makes any call: `"go test ./..."`.
+    /// The tools of the kinds' languages that `granary toolchain` has installed are on its path.
+    pub command: Option<String>,
 }
 
 /// What the project is, for people.
@@ -45,6 +56,9 @@ pub struct KindSection {
     /// The source's language: `granary build` builds it with the language's own tools. `rust` where there is a Cargo.toml, unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+    /// Bytes of the stack of a kind in C or Zig, 1MiB unless set: part of what an activation takes of its limit `memory`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Size>,
     /// A shell command that builds the component, run in the `build` folder. For everything that `language` does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -188,7 +202,7 @@ pub struct LimitsSection {
     /// Time for `deactivate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deactivation_time: Option<Period>,
-    /// Bytes of a request's body under `/http/`; bodies stream.
+    /// Bytes of a body that streams in: of a request under `/http/`, or for a `stream<u8>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_body: Option<Size>,
     /// How long a turn may go on after its answer: the work of an async guest, for which the answer waits, or the rest of an HTTP response.
@@ -334,6 +348,7 @@ impl KindSection {
             component: None,
             build: None,
             language: None,
+            stack: None,
             command: None,
             ..self.clone()
         }

@@ -73,7 +73,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "colour = 1",
-        "granary.toml:3:1: kinds.cart.colour: unknown key; known here: component, build, language, command, description, limits, methods, grants, clients",
+        "granary.toml:3:1: kinds.cart.colour: unknown key; known here: component, build, language, stack, command, description, limits, methods, grants, clients",
     ),
     (
         "[kinds.cart.limits]\nmemory = \"64 miles\"",
@@ -122,6 +122,14 @@ const WRONG: &[(&str, &str)] = &[
     (
         "[kinds.Cart]\ncomponent = \"x\"",
         "granary.toml:3:1: kinds.Cart: a kind is made of a-z, 0-9 and '-' and starts with a letter; 'Cart' does not fit",
+    ),
+    (
+        "stack = \"2MiB\"",
+        "granary.toml:3:9: kinds.cart.stack: is for language = \"c\" and language = \"zig\"",
+    ),
+    (
+        "language = \"zig\"\nstack = 7",
+        "granary.toml:4:9: kinds.cart.stack: 7B is out of range: 16KiB to 256MiB",
     ),
     (
         "command = \"make\"\nlanguage = \"rust\"",

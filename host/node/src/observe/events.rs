@@ -110,6 +110,15 @@ pub enum What {
         /// The last failure.
         detail: String,
     },
+    /// The client of a stream went away before its end.
+    Abandoned {
+        /// Whose.
+        grain: GrainId,
+        /// What streamed.
+        method: String,
+        /// What became of the turn.
+        detail: String,
+    },
     /// The store has no space; new turns that write are refused.
     StoreFull {
         /// Where.
@@ -136,7 +145,7 @@ pub struct Event {
 }
 
 /// The classes that have a ring of their own.
-const CLASSES: usize = 6;
+const CLASSES: usize = 7;
 
 impl What {
     /// Its name, as in the `type` member.
@@ -153,6 +162,7 @@ impl What {
             Self::Deadlock { .. } => "deadlock",
             Self::Shed { .. } => "shed",
             Self::GivenUp { .. } => "given-up",
+            Self::Abandoned { .. } => "abandoned",
             Self::StoreFull { .. } => "store-full",
             Self::StoreRecovered => "store-recovered",
         }
@@ -167,6 +177,7 @@ impl What {
             | Self::Halted { kind, .. } => Some(kind),
             Self::Trap { grain, .. }
             | Self::Limit { grain, .. }
+            | Self::Abandoned { grain, .. }
             | Self::GivenUp { target: grain, .. } => Some(&grain.kind),
             Self::Shed { grain, .. } => grain.as_ref().map(|grain| &grain.kind),
             Self::Deadlock { cycle } => cycle.first().map(|grain| &grain.kind),
@@ -192,6 +203,7 @@ impl What {
             Self::Deadlock { .. } => 3,
             Self::Shed { .. } => 4,
             Self::GivenUp { .. } => 5,
+            Self::Abandoned { .. } => 6,
         }
     }
 }

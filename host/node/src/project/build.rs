@@ -207,14 +207,20 @@ impl Builder {
                 let bytes = finish(name, raw, wit.as_deref(), None, say)?;
                 self.leave(project, kind, bytes)
             }
-            Source::Language { language, folder } => {
+            Source::Language {
+                language,
+                folder,
+                stack,
+            } => {
                 if let Some(missing) = self.missing.get(language) {
                     return Err(BuildError::NoToolchain {
                         kind: name.clone(),
                         missing: missing.clone(),
                     });
                 }
-                let built = self.source(project, kind, (*language, folder), say).await;
+                let built = self
+                    .source(project, kind, (*language, folder, *stack), say)
+                    .await;
                 if let Err(BuildError::NoToolchain { missing, .. }) = &built {
                     self.missing.insert(*language, missing.clone());
                 }
@@ -227,7 +233,7 @@ impl Builder {
         &self,
         project: &Project,
         kind: &KindManifest,
-        (language, folder): (Language, &Path),
+        (language, folder, stack): (Language, &Path, u64),
         say: Say<'_>,
     ) -> Result<Built, BuildError> {
         let name = &kind.spec.name;
@@ -238,6 +244,7 @@ impl Builder {
             source: &absolute(folder),
             work: made.join(name.as_str()),
             sdk: made.join("sdk"),
+            stack,
             world: None,
             quiet: self.quiet,
             say,
@@ -280,6 +287,7 @@ impl Builder {
         let mut settings = vec![
             format!("granary {}", env!("CARGO_PKG_VERSION")),
             job.language.name().to_owned(),
+            format!("stack {}", job.stack),
         ];
         settings.push(carried::fingerprint());
         settings.extend(toolchain::versions(job.language, job.source).await);

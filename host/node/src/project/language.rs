@@ -38,6 +38,8 @@ pub struct Job<'a> {
     pub work: PathBuf,
     /// Where the sources of SDKs are put: `target/granary/sdk`.
     pub sdk: PathBuf,
+    /// Bytes of its stack, where the language has one that is chosen when it is linked.
+    pub stack: u64,
     /// The world that it is built for. None only for Rust, whose macros read WIT by themselves.
     pub world: Option<&'a World>,
     /// Whether only errors are shown.
@@ -229,7 +231,7 @@ impl Job<'_> {
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
 
 /// The end of a long text: compilers say the worst last.
-fn last_part(text: &str) -> String {
+pub(super) fn last_part(text: &str) -> String {
     let mut start = text.len().saturating_sub(OUTPUT_BYTES_MAX);
     while !text.is_char_boundary(start) {
         start += 1;

@@ -169,7 +169,7 @@ fn a_package_that_only_has_the_name_of_a_client_is_refused() {
     let why = refused("resource ref { constructor(key: string); add: func() -> u32; }");
     assert!(why.contains("`add` does not return a `result`"), "{why}");
     let why = refused(
-        "variant call-error { overloaded(string) } resource ref { add: func() -> result<u32, call-error>; }",
+        "record call-error { code: u8, text: string, circle: list<string> } resource ref { add: func() -> result<u32, call-error>; }",
     );
     assert!(why.contains("holds a `call-error`"), "{why}");
 }

@@ -299,10 +299,20 @@ fn results() {
 
 #[test]
 fn a_method_that_becomes_uncallable_is_breaking() {
+    let live = "f: func(s: error-context);";
+    assert!(one("f: func(s: list<u8>);", live).2);
+    assert!(!one(live, "f: func(s: list<u8>);").2);
+    assert_eq!(changes(live, live), []);
+}
+
+#[test]
+fn streams_are_compared_by_what_they_carry_and_futures_like_their_values() {
     let stream = "f: func(s: stream<u8>);";
-    assert!(one("f: func(s: list<u8>);", stream).2);
-    assert!(!one(stream, "f: func(s: list<u8>);").2);
     assert_eq!(changes(stream, stream), []);
+    assert!(changes("f: func(s: list<u8>);", stream).iter().any(|c| c.2));
+    assert!(changes(stream, "f: func();").iter().all(|c| c.2));
+    assert!(one("f: func() -> stream<u8>;", "f: func() -> stream<string>;").2);
+    assert_eq!(changes("f: func() -> future<u8>;", "f: func() -> u8;"), []);
 }
 
 #[test]

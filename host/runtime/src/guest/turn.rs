@@ -77,8 +77,16 @@ impl Turn {
         self.stopped
     }
 
-    /// Stops it: it went on too long after its answer.
-    pub(crate) fn stop_tail(&mut self, limits: &Limits) {
+    /// Stops it: it went on too long after its answer, or with a stream that nobody takes.
+    pub(crate) fn stop_tail(&mut self, limits: &Limits, flows: bool) {
+        if flows {
+            let detail = format!(
+                "nobody took its stream any more, and the guest did not end it within {}",
+                human(limits.tail_time)
+            );
+            self.stopped.get_or_insert(CallError::Cancelled { detail });
+            return;
+        }
         let detail = format!(
             "the turn went on for {} after its answer; raise limits.tail-time, or end what it has begun",
             human(limits.tail_time)

@@ -309,7 +309,7 @@ async fn page(
     count: u32,
 ) -> Result<(Vec<String>, Option<String>), String> {
     let prefix = container_key(container) + "/";
-    let page = state::list(&mut *reach, prefix.clone(), after, count)
+    let page = state::scan(&mut *reach, prefix.clone(), after, count)
         .await
         .map_err(said)?;
     let keys = page.entries.iter();
@@ -381,10 +381,5 @@ fn now() -> u64 {
 
 /// This interface's errors are only words.
 fn said(error: StateError) -> String {
-    match error {
-        StateError::BadKey(text)
-        | StateError::TooLarge(text)
-        | StateError::ReadOnly(text)
-        | StateError::Unavailable(text) => text,
-    }
+    error.text
 }

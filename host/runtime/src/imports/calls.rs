@@ -15,12 +15,14 @@ use wasmtime::component::Accessor;
 use super::context::wit_id;
 use super::{Linked, Reach, waiting};
 use crate::bindings::granary::grain::calls::{CallOptions, Payload as WitPayload, SendOptions};
-use crate::bindings::granary::grain::types::{CallError as WitCallError, GrainId as WitGrainId};
+use crate::bindings::granary::grain::types::{
+    CallError as WitCallError, CallErrorCode, GrainId as WitGrainId,
+};
 use crate::guest::Guest;
 use crate::{Host, OutgoingCall, Payload};
 
 pub(super) fn link(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
-    waiting!(calls, "call", call, (target: WitGrainId, method: String, arguments: WitPayload, options: Option<CallOptions>))?;
+    waiting!(calls, "call", call, (target: WitGrainId, method: String, arguments: WitPayload, options: CallOptions))?;
     calls.func_wrap(
         "send",
         |store: StoreContextMut<'_, Guest>,
@@ -28,12 +30,12 @@ pub(super) fn link(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
             WitGrainId,
             String,
             WitPayload,
-            Option<SendOptions>,
+            SendOptions,
         )| { Ok((send(store, &target, method, arguments, options).map_err(wit_error),)) },
     )
 }
 
-type CallParams = (WitGrainId, String, WitPayload, Option<CallOptions>);
+type CallParams = (WitGrainId, String, WitPayload, CallOptions);
 
 /// The function that lets its caller go on.
 pub(super) fn link_async(calls: &mut Linked<'_>) -> wasmtime::Result<()> {
@@ -57,7 +59,7 @@ async fn call(
     target: WitGrainId,
     method: String,
     arguments: WitPayload,
-    options: Option<CallOptions>,
+    options: CallOptions,
 ) -> Result<WitPayload, WitCallError> {
     let call = prepare_call(&mut reach, (target, method, arguments, options)).map_err(wit_error)?;
     let holds = call.turn.mode.overlaps();
@@ -78,14 +80,7 @@ fn prepare_call(
     let unavailable = |detail| CallError::Unavailable { detail };
     let caller = reach.caller().map_err(unavailable)?;
     let target = parse_target(&target)?;
-    let (timeout, idempotency_key) = match options {
-        Some(options) => (
-            options.timeout.map(Duration::from_nanos),
-            options.idempotency_key,
-        ),
-        None => (None, None),
-    };
-    let idempotency_key = checked_key(idempotency_key)?;
+    let idempotency_key = checked_key(options.idempotency_key)?;
     let turn = reach
         .turn(caller, |turn| turn.context.clone())
         .map_err(unavailable)?;
@@ -94,7 +89,7 @@ fn prepare_call(
         target,
         method,
         arguments: payload(arguments),
-        timeout,
+        timeout: options.timeout.map(Duration::from_nanos),
         idempotency_key,
         holds: false,
     })
@@ -122,16 +117,14 @@ fn send(
     target: &WitGrainId,
     method: String,
     arguments: WitPayload,
-    options: Option<SendOptions>,
+    options: SendOptions,
 ) -> Result<(), CallError> {
     let unavailable = |detail| CallError::Unavailable { detail };
     let caller = store.caller().map_err(unavailable)?;
     let target = parse_target(target)?;
     let arguments = as_json(arguments)?;
     store.host().check_send(&target, &method, &arguments)?;
-    let delay = options
-        .and_then(|options| options.delay)
-        .map_or(Duration::ZERO, Duration::from_nanos);
+    let delay = options.delay.map_or(Duration::ZERO, Duration::from_nanos);
     let noted = store.turn(caller, |turn| {
         if !turn.gate.open() {
             return Err(CallError::Denied {
@@ -270,24 +263,38 @@ fn object(entries: Vec<(ciborium::Value, ciborium::Value)>) -> Result<serde_json
     Ok(object.into())
 }
 
-/// The words of an error for a guest. `app` carries the bare value.
+/// An error as a guest is told it.
 pub(super) fn wit_error(error: CallError) -> WitCallError {
-    let text = error.to_string();
-    match error {
-        CallError::Overloaded { .. } => WitCallError::Overloaded(text),
-        CallError::Deadlock { cycle } => WitCallError::Deadlock(cycle.iter().map(wit_id).collect()),
-        CallError::Timeout { .. } => WitCallError::Timeout(text),
-        CallError::Cancelled { .. } => WitCallError::Cancelled(text),
-        CallError::Denied { .. } => WitCallError::Denied(text),
-        CallError::NotFound { .. } => WitCallError::NotFound(text),
-        CallError::Invalid { .. } => WitCallError::Invalid(text),
-        CallError::GuestTrap { .. } => WitCallError::GuestTrap(text),
-        CallError::LimitExceeded { .. } => WitCallError::LimitExceeded(text),
-        CallError::Conflict { .. } => WitCallError::Conflict(text),
-        CallError::Unavailable { .. } => WitCallError::Unavailable(text),
-        CallError::UnknownOutcome { .. } => WitCallError::UnknownOutcome(text),
-        CallError::App { value, .. } => WitCallError::App(value),
+    let text = error_text(&error);
+    let (code, circle) = match error {
+        CallError::Overloaded { .. } => (CallErrorCode::Overloaded, Vec::new()),
+        CallError::Deadlock { cycle } => (CallErrorCode::Deadlock, cycle),
+        CallError::Timeout { .. } => (CallErrorCode::Timeout, Vec::new()),
+        CallError::Cancelled { .. } => (CallErrorCode::Cancelled, Vec::new()),
+        CallError::Denied { .. } => (CallErrorCode::Denied, Vec::new()),
+        CallError::NotFound { .. } => (CallErrorCode::NotFound, Vec::new()),
+        CallError::Invalid { .. } => (CallErrorCode::Invalid, Vec::new()),
+        CallError::GuestTrap { .. } => (CallErrorCode::GuestTrap, Vec::new()),
+        CallError::LimitExceeded { .. } => (CallErrorCode::LimitExceeded, Vec::new()),
+        CallError::Conflict { .. } => (CallErrorCode::Conflict, Vec::new()),
+        CallError::Unavailable { .. } => (CallErrorCode::Unavailable, Vec::new()),
+        CallError::UnknownOutcome { .. } => (CallErrorCode::UnknownOutcome, Vec::new()),
+        CallError::App { .. } => (CallErrorCode::App, Vec::new()),
+    };
+    let circle = circle.iter().map(wit_id).collect();
+    WitCallError { code, text, circle }
+}
+
+/// What an error says beside its code. With `app` that is the bare value.
+fn error_text(error: &CallError) -> String {
+    if let CallError::App { value, .. } = error {
+        return value.clone();
     }
+    if let CallError::Deadlock { cycle } = error {
+        let grains: Vec<_> = cycle.iter().map(GrainId::to_string).collect();
+        return grains.join(" → ");
+    }
+    error.to_string()
 }
 
 #[cfg(test)]
@@ -319,5 +326,27 @@ mod tests {
             json(WitPayload::Cbor(vec![0xff])),
             Err(CallError::Invalid { .. })
         ));
+    }
+
+    #[test]
+    fn an_error_has_a_code_a_text_and_only_for_a_deadlock_a_circle() {
+        let cycle: Vec<GrainId> = ["cart/7", "stock/3", "cart/7"]
+            .map(|id| GrainId::parse(id).unwrap())
+            .into();
+        let told = wit_error(CallError::Deadlock {
+            cycle: cycle.clone(),
+        });
+        assert_eq!(told.code, CallErrorCode::Deadlock);
+        assert_eq!(told.text, "cart/7 → stock/3 → cart/7");
+        let circle: Vec<_> = told.circle.iter().map(|id| (&*id.kind, &*id.key)).collect();
+        assert_eq!(circle, [("cart", "7"), ("stock", "3"), ("cart", "7")]);
+        let told = wit_error(CallError::App {
+            value: "\"empty\"".to_owned(),
+            rolled_back: false,
+        });
+        assert_eq!(
+            (told.code, &*told.text, told.circle.len()),
+            (CallErrorCode::App, "\"empty\"", 0)
+        );
     }
 }

@@ -13,9 +13,8 @@ use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Val};
 
 use super::calls::{checked_key, wit_error};
 use super::{Linked, Reach};
-use crate::bindings::granary::grain::types::CallError as WitCallError;
 use crate::guest::Guest;
-use crate::interface::{APP, CALL, ClientImport, ClientMethod, RESOURCE};
+use crate::interface::{APP, CALL, CODES, ClientImport, ClientMethod, RESOURCE};
 use crate::value::Typed;
 use crate::{OutgoingCall, Payload};
 
@@ -153,7 +152,7 @@ async fn call(
         Ok(Ok(ok)) => Ok(ok),
         Ok(Err(own)) => Err(Some(Box::new(Val::Variant(APP.to_owned(), own)))),
         Err(error) => {
-            let error = error_val(wit_error(error));
+            let error = error_val(error);
             Err(Some(Box::new(if known.merged {
                 Val::Variant(CALL.to_owned(), Some(Box::new(error)))
             } else {
@@ -207,29 +206,19 @@ fn prepare(
 }
 
 /// A `call-error` as the engine lowers it.
-fn error_val(error: WitCallError) -> Val {
-    let text =
-        |case: &str, text: String| Val::Variant(case.to_owned(), Some(Box::new(Val::String(text))));
-    match error {
-        WitCallError::Overloaded(words) => text("overloaded", words),
-        WitCallError::Deadlock(cycle) => {
-            let field = |name: &str, text| (name.to_owned(), Val::String(text));
-            let grains = cycle
-                .into_iter()
-                .map(|grain| Val::Record(vec![field("kind", grain.kind), field("key", grain.key)]));
-            let cycle = Val::List(grains.collect());
-            Val::Variant("deadlock".to_owned(), Some(Box::new(cycle)))
-        }
-        WitCallError::Timeout(words) => text("timeout", words),
-        WitCallError::Cancelled(words) => text("cancelled", words),
-        WitCallError::Denied(words) => text("denied", words),
-        WitCallError::NotFound(words) => text("not-found", words),
-        WitCallError::Invalid(words) => text("invalid", words),
-        WitCallError::GuestTrap(words) => text("guest-trap", words),
-        WitCallError::LimitExceeded(words) => text("limit-exceeded", words),
-        WitCallError::Conflict(words) => text("conflict", words),
-        WitCallError::Unavailable(words) => text("unavailable", words),
-        WitCallError::UnknownOutcome(words) => text("unknown-outcome", words),
-        WitCallError::App(words) => text(APP, words),
-    }
+fn error_val(error: CallError) -> Val {
+    let field = |name: &str, val| (name.to_owned(), val);
+    let told = wit_error(error);
+    let code = Val::Enum(CODES[told.code as usize].to_owned());
+    let grains = told.circle.into_iter().map(|grain| {
+        Val::Record(vec![
+            field("kind", Val::String(grain.kind)),
+            field("key", Val::String(grain.key)),
+        ])
+    });
+    Val::Record(vec![
+        field("code", code),
+        field("text", Val::String(told.text)),
+        field("circle", Val::List(grains.collect())),
+    ])
 }

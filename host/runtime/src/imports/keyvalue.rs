@@ -412,7 +412,7 @@ fn may_write(reach: &mut impl Reach) -> Result<(), Fault> {
 }
 
 async fn page(reach: &mut impl Reach, prefix: &str, after: Option<String>) -> Result<Page, Fault> {
-    Ok(state::list(&mut *reach, prefix.to_owned(), after, PAGE_KEYS).await?)
+    Ok(state::scan(&mut *reach, prefix.to_owned(), after, PAGE_KEYS).await?)
 }
 
 /// A page's keys as the guest knows them.
@@ -502,12 +502,7 @@ impl Fault {
 
 impl From<StateError> for Fault {
     fn from(error: StateError) -> Self {
-        match error {
-            StateError::BadKey(text)
-            | StateError::TooLarge(text)
-            | StateError::ReadOnly(text)
-            | StateError::Unavailable(text) => Self::Other(text),
-        }
+        Self::Other(error.text)
     }
 }
 

@@ -10,7 +10,7 @@ use granary_core::turn::{Refused, Wishes};
 use wasmtime::StoreContextMut;
 
 use super::{Linked, Reach, TurnKey, current, turn, waiting};
-use crate::bindings::granary::grain::state::{Entry, Page, StateError};
+use crate::bindings::granary::grain::state::{Entry, Page, StateError, StateErrorCode};
 use crate::guest::Guest;
 use crate::guest::turn::Turn;
 
@@ -18,7 +18,7 @@ pub(super) fn link(state: &mut Linked<'_>) -> wasmtime::Result<()> {
     waiting!(state, "get", get, (key: String))?;
     waiting!(state, "set", set, (key: String, value: Vec<u8>))?;
     waiting!(state, "delete", delete, (key: String))?;
-    waiting!(state, "list", list, (prefix: String, cursor: Option<String>, limit: u32))?;
+    waiting!(state, "scan", scan, (prefix: String, cursor: Option<String>, limit: u32))?;
     state.func_wrap(
         "version",
         |mut store: StoreContextMut<'_, Guest>, (): ()| {
@@ -31,7 +31,7 @@ pub(super) fn link(state: &mut Linked<'_>) -> wasmtime::Result<()> {
 }
 
 pub(super) async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, StateError> {
-    let caller = reach.caller().map_err(StateError::Unavailable)?;
+    let caller = reach.caller().map_err(unavailable)?;
     Wishes::check_key(&key).map_err(refuse)?;
     look(&mut reach, caller, |seen, version| seen.key(&key, version));
     let own = reach.turn(caller, |turn| {
@@ -39,7 +39,7 @@ pub(super) async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec
             .written(&key)
             .map(|value| value.map(<[u8]>::to_vec))
     });
-    match own.map_err(StateError::Unavailable)? {
+    match own.map_err(unavailable)? {
         Some(value) => Ok(value),
         None => committed(&mut reach, &key).await,
     }
@@ -58,10 +58,8 @@ async fn write(
     key: String,
     value: Option<Vec<u8>>,
 ) -> Result<(), StateError> {
-    let caller = reach.caller().map_err(StateError::Unavailable)?;
-    reach
-        .turn(caller, may_write)
-        .map_err(StateError::Unavailable)??;
+    let caller = reach.caller().map_err(unavailable)?;
+    reach.turn(caller, may_write).map_err(unavailable)??;
     Wishes::check_key(&key).map_err(refuse)?;
     look(&mut reach, caller, |seen, version| seen.key(&key, version));
     let lies_there = replaced(&mut reach, caller, &key).await?;
@@ -74,7 +72,7 @@ async fn write(
         turn.gate.note_write();
         turn.wishes.write(&key, value, replaces)
     });
-    noted.map_err(StateError::Unavailable)?.map_err(refuse)
+    noted.map_err(unavailable)?.map_err(refuse)
 }
 
 /// Notes what a turn is about to look at, where another one may change that before it ends.
@@ -98,9 +96,10 @@ fn may_write(turn: &mut Turn) -> Result<(), StateError> {
         return Err(refuse(Refused::ReadOnly));
     }
     if !turn.gate.open() {
-        return Err(StateError::ReadOnly(
-            "the HTTP response has left already: write before you set it".to_owned(),
-        ));
+        return Err(StateError {
+            code: StateErrorCode::ReadOnly,
+            text: "the HTTP response has left already: write before you set it".to_owned(),
+        });
     }
     Ok(())
 }
@@ -116,7 +115,7 @@ async fn replaced(
             .written(key)
             .map(|value| value.map(|value| value.len() as u64))
     });
-    match own.map_err(StateError::Unavailable)? {
+    match own.map_err(unavailable)? {
         Some(bytes) => Ok(bytes),
         None => Ok(committed(reach, key).await?.map(|value| value.len() as u64)),
     }
@@ -127,16 +126,16 @@ async fn committed(reach: &mut impl Reach, key: &str) -> Result<Option<Vec<u8>>,
     if let Some(value) = host.cached(key) {
         return Ok(value);
     }
-    host.read(key).await.map_err(StateError::Unavailable)
+    host.read(key).await.map_err(unavailable)
 }
 
-pub(super) async fn list(
+pub(super) async fn scan(
     mut reach: impl Reach,
     prefix: String,
     cursor: Option<String>,
     limit: u32,
 ) -> Result<Page, StateError> {
-    let caller = reach.caller().map_err(StateError::Unavailable)?;
+    let caller = reach.caller().map_err(unavailable)?;
     look(&mut reach, caller, |seen, version| {
         seen.prefix(&prefix, version);
     });
@@ -152,7 +151,7 @@ pub(super) async fn list(
         let (items, more) = host
             .list(&prefix, after.as_deref(), wanted)
             .await
-            .map_err(StateError::Unavailable)?;
+            .map_err(unavailable)?;
         let until = if more {
             items.last().map(|(key, _)| key.clone())
         } else {
@@ -169,7 +168,7 @@ pub(super) async fn list(
                 until.as_deref(),
             )
         });
-        let merged = merged.map_err(StateError::Unavailable)?;
+        let merged = merged.map_err(unavailable)?;
         let rest = page.take(merged);
         if rest || !more {
             return Ok(page.finish(rest));
@@ -248,10 +247,18 @@ pub(super) fn segment(name: &str) -> String {
 
 fn refuse(refused: Refused) -> StateError {
     let text = refused.to_string();
-    match refused {
-        Refused::BadKey { .. } => StateError::BadKey(text),
-        Refused::TooLarge { .. } => StateError::TooLarge(text),
-        Refused::ReadOnly => StateError::ReadOnly(text),
+    let code = match refused {
+        Refused::BadKey { .. } => StateErrorCode::BadKey,
+        Refused::TooLarge { .. } => StateErrorCode::TooLarge,
+        Refused::ReadOnly => StateErrorCode::ReadOnly,
+    };
+    StateError { code, text }
+}
+
+fn unavailable(text: String) -> StateError {
+    StateError {
+        code: StateErrorCode::Unavailable,
+        text,
     }
 }
 
@@ -267,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_shows_the_turns_own_writes_within_its_bounds() {
+    fn a_scan_shows_the_turns_own_writes_within_its_bounds() {
         let writes: BTreeMap<String, Option<Vec<u8>>> = [
             ("a/1", Some("new")),
             ("a/2", None),

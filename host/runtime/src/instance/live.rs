@@ -1,16 +1,20 @@
 //! A store with its guest, and one turn in it.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use granary_core::activation::{ActivateReason, DeactivateReason};
 use granary_core::error::CallError;
 use granary_core::limits::Limits;
 use granary_core::turn::Wishes;
-use wasmtime::Store;
+use tokio::time::timeout_at;
 use wasmtime::component::{Func, Instance as Component, Val};
+use wasmtime::{AsContextMut, Store};
 
 use super::failure;
+use super::stream::{self, Channels, Outlet, Progress, Streaming};
 use super::{Answered, Work};
 use crate::engine::EngineKind;
 use crate::engine::capacity::Place;
@@ -18,7 +22,7 @@ use crate::guest::Guest;
 use crate::guest::turn::{Gate, Turn};
 use crate::http::incoming;
 use crate::link::Exports;
-use crate::{Results, TurnContext};
+use crate::{Arguments, Method, Results, TurnContext};
 
 /// A guest that can run. Dropping it frees its memory and its place.
 pub(crate) struct Live {
@@ -58,24 +62,34 @@ impl Live {
         guest.room.begin_turn();
         guest.output.begin_turn();
         guest.turns.begin();
-        guest.turns.alone = Some(Turn::new(context, limits, gate.clone()));
+        guest.turns.alone = Some(Turn::new(context.clone(), limits, gate.clone()));
+        let progress = Arc::<Progress>::default();
+        let turn = context.clone();
+        let channels = Channels {
+            context,
+            gate,
+            progress: progress.clone(),
+        };
         // From here on the next tick counts: until now the store rested, however many have passed.
         self.store.set_epoch_deadline(1);
-        let mut answered = self.enter(work, &gate).await;
+        let mut answered = self.enter(work, channels).await;
         if let (EngineKind::Async, Ok(_) | Err(Broken::Refused(_))) =
             (self.store.data().linked.component().engine, &answered)
-            && let Err(error) = self.settle().await
+            && let Err(error) = self.settle(&turn, &progress).await
         {
             answered = Err(Broken::Dead(error));
         }
+        let answered =
+            answered.and_then(|answered| progress.close(answered).map_err(Broken::Refused));
         let turn = self.store.data_mut().turns.alone.take();
+        let nothing = || Wishes::new(false, limits, 0);
         let ended = match answered {
             Err(Broken::Dead(error)) => {
                 let result = Err(failure::call_error(error, &mut self.store, turn));
                 (
                     Outcome {
                         result,
-                        wishes: Wishes::new(false, limits, 0),
+                        wishes: nothing(),
                     },
                     false,
                 )
@@ -83,36 +97,41 @@ impl Live {
             Err(Broken::Refused(error)) => (
                 Outcome {
                     result: Err(error),
-                    wishes: Wishes::new(false, limits, 0),
+                    wishes: turn.map_or_else(nothing, |turn| turn.wishes),
                 },
                 true,
             ),
-            Ok(answered) => {
-                let wishes = turn.map_or_else(|| Wishes::new(false, limits, 0), |turn| turn.wishes);
-                (
-                    Outcome {
-                        result: Ok(answered),
-                        wishes,
-                    },
-                    true,
-                )
-            }
+            Ok(answered) => (
+                Outcome {
+                    result: Ok(answered),
+                    wishes: turn.map_or_else(nothing, |turn| turn.wishes),
+                },
+                true,
+            ),
         };
         self.store.data().output.end_turn();
         ended
     }
 
     /// Waits until nothing of an async guest runs any more: what it does after its answer still belongs to the turn, and to the commit.
-    async fn settle(&mut self) -> wasmtime::Result<()> {
+    /// So does its stream, for as long as somebody waits for it.
+    async fn settle(&mut self, turn: &TurnContext, progress: &Progress) -> wasmtime::Result<()> {
         let limits = self.limits();
-        let at_rest = self.store.run_concurrent(async |accessor| {
-            poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await
-        });
-        if let Ok(at_rest) = tokio::time::timeout(limits.tail_time, at_rest).await {
-            return at_rest;
+        let since = Instant::now();
+        {
+            let mut at_rest = pin!(self.store.run_concurrent(async |accessor| {
+                poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await
+            }));
+            let mut until = progress.tail_until(turn, since, limits.tail_time);
+            while Instant::now() < until {
+                if let Ok(at_rest) = timeout_at(until.into(), &mut at_rest).await {
+                    return at_rest;
+                }
+                until = progress.tail_until(turn, since, limits.tail_time);
+            }
         }
         if let Some(turn) = &mut self.store.data_mut().turns.alone {
-            turn.stop_tail(&limits);
+            turn.stop_tail(&limits, progress.flows());
         }
         Err(wasmtime::format_err!("work went on after the answer"))
     }
@@ -122,14 +141,22 @@ impl Live {
         self.component
     }
 
-    async fn enter(&mut self, work: Work, gate: &Arc<Gate>) -> Result<Answered, Broken> {
+    async fn enter(&mut self, work: Work, channels: Channels) -> Result<Answered, Broken> {
         let exports = self.store.data().linked.exports().clone();
         match work {
-            Work::Method { method, arguments } => {
+            Work::Method {
+                method,
+                arguments,
+                streaming,
+            } => {
                 let Some(at) = exports.method(&method) else {
                     let detail = format!("this revision has no method '{}'", method.name);
                     return Err(Broken::Refused(CallError::NotFound { detail }));
                 };
+                if method.flows() {
+                    let call = (method, arguments, streaming);
+                    return self.flowing((&exports, at), call, channels).await;
+                }
                 let results = self.call(&exports, at, arguments.vals()).await?;
                 Ok(Answered::Method(Results::new(results)))
             }
@@ -154,12 +181,42 @@ impl Live {
                     incoming::Exchange {
                         request,
                         respond,
-                        gate: gate.clone(),
+                        gate: channels.gate,
                     },
                 )
                 .await
             }
         }
+    }
+
+    /// Calls a method with a stream or a future in its signature.
+    async fn flowing(
+        &mut self,
+        (exports, at): (&Exports, usize),
+        (method, arguments, streaming): (Arc<Method>, Arguments, Option<Box<Streaming>>),
+        channels: Channels,
+    ) -> Result<Answered, Broken> {
+        let mut arguments = arguments.vals().to_vec();
+        let store = self.store.as_context_mut();
+        let outlet = Outlet::new(store, channels, method, streaming, &mut arguments)
+            .map_err(Broken::Dead)?;
+        let mut results = self.call(exports, at, &arguments).await?;
+        let opened = outlet.open(self.store.as_context_mut(), &results);
+        if let Some(value) = opened.map_err(Broken::Dead)? {
+            let value = self.store.run_concurrent(async |accessor| {
+                // A guest that has come to rest gives none any more.
+                tokio::select! {
+                    biased;
+                    value = value => value.ok(),
+                    () = poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)) => None,
+                }
+            });
+            let value = value
+                .await
+                .and_then(|value| value.ok_or_else(stream::no_value));
+            stream::resolve(&mut results, value.map_err(Broken::Dead)?);
+        }
+        Ok(Answered::Method(Results::new(results)))
     }
 
     async fn hook(

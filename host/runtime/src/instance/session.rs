@@ -8,6 +8,7 @@
 //! still works on its answer, one that has answered counts as over once it waits for no call and has had several occasions to go on;
 //! else when the guest is at rest. What it does later is no part of it: it then has no state and makes no calls.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -29,11 +30,12 @@ use wasmtime::{AsContextMut, StoreContextMut};
 use super::guard::{Body, Slow, poll_metered};
 use super::live::Live;
 use super::slot::Slot;
+use super::stream::{self, Channels, Outlet, Progress, Streaming};
 use super::{Answered, Ended, failure};
 use crate::engine::lane::SlowLane;
 use crate::guest::Guest;
 use crate::guest::meter::Meter;
-use crate::guest::turn::Turn;
+use crate::guest::turn::{Gate, Turn};
 use crate::link::Exports;
 use crate::{Arguments, Method, Results, TurnContext};
 
@@ -42,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) context: Arc<TurnContext>,
     pub(crate) method: Arc<Method>,
     pub(crate) arguments: Arguments,
+    pub(crate) streaming: Option<Box<Streaming>>,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) done: oneshot::Sender<Ended>,
 }
 
@@ -176,6 +180,7 @@ struct Tail {
     task: GuestTaskId,
     context: Arc<TurnContext>,
     results: Vec<Val>,
+    progress: Arc<Progress>,
     since: Instant,
     /// How often in a row it was found to wait for nothing.
     quiet: usize,
@@ -194,35 +199,33 @@ async fn session(
     });
     let mut running = FuturesUnordered::new();
     let mut tails: Vec<Tail> = Vec::new();
-    let mut alone_since = Instant::now();
+    let mut look_at = Instant::now() + limit;
     loop {
         while let Some(entry) = beside.pop() {
             running.push(one(store, target, entry, open));
         }
-        let until = tails.iter().map(|tail| tail.since).min();
-        if running.is_empty() {
-            tokio::select! {
-                biased;
-                () = beside.came.notified() => {}
-                () = poll_fn(|cx| store.poll_no_interesting_tasks(cx)) => {
-                    tails.drain(..).for_each(|tail| end(store, tail, open));
-                    return Ok(());
+        let live = running.len();
+        tokio::select! {
+            biased;
+            () = beside.came.notified() => {}
+            Some(answered) = running.next() => {
+                if tails.is_empty() {
+                    look_at = Instant::now() + limit;
                 }
-                () = sleep_until((until.unwrap_or(alone_since) + limit).into()) => return overdue(store, &tails, limit),
+                tails.extend(answered?);
             }
-        } else {
-            let (live, open_tails) = (running.len(), !tails.is_empty());
-            tokio::select! {
-                biased;
-                () = beside.came.notified() => {}
-                Some(answered) = running.next() => {
-                    tails.extend(answered?);
-                    alone_since = Instant::now();
+            () = poll_fn(|cx| store.poll_no_interesting_tasks(cx)), if live == 0 => {
+                tails.drain(..).for_each(|tail| end(store, tail, open));
+                return Ok(());
+            }
+            at = quiet(&mut tails, live), if !tails.is_empty() => {
+                end(store, tails.swap_remove(at), open);
+                if tails.is_empty() {
+                    look_at = Instant::now() + limit;
                 }
-                at = quiet(&mut tails, live), if open_tails => end(store, tails.swap_remove(at), open),
-                () = sleep_until((until.unwrap_or(alone_since) + limit).into()), if open_tails => {
-                    return overdue(store, &tails, limit);
-                }
+            }
+            () = sleep_until(look_at.into()), if live == 0 || !tails.is_empty() => {
+                look_at = overdue(store, &tails, live, limit)?;
             }
         }
     }
@@ -233,9 +236,13 @@ async fn quiet(tails: &mut [Tail], live: usize) -> usize {
     // Each look is one round of the store's event loop, in which each task that yields may take a step.
     let rounds = 8 + 2 * (live + tails.len());
     poll_fn(|cx| {
+        // Where nobody else is at work, the guest comes to rest, which says more.
+        if live == 0 && !tails.iter().any(|tail| tail.progress.flows()) {
+            return Poll::Pending;
+        }
         let mut again = false;
         for (at, tail) in tails.iter_mut().enumerate() {
-            if 0 < tail.context.calling.load(Ordering::Acquire) {
+            if 0 < tail.context.calling.load(Ordering::Acquire) || tail.progress.flows() {
                 tail.quiet = 0;
                 continue;
             }
@@ -253,18 +260,40 @@ async fn quiet(tails: &mut [Tail], live: usize) -> usize {
     .await
 }
 
-/// A turn goes on for too long after its answer. Nobody can stop one task, so that all go.
-fn overdue(store: Store<'_>, tails: &[Tail], limit: Duration) -> wasmtime::Result<()> {
+/// Stops turns that go on for too long after their answers. Nobody can stop one task, so that all go. Else: when to look again.
+///
+/// A guest may keep a stream that nobody takes until it writes the next time, and waits meanwhile for who knows what. That is no reason to
+/// stop the others: it goes with the last of them.
+fn overdue(
+    store: Store<'_>,
+    tails: &[Tail],
+    live: usize,
+    limit: Duration,
+) -> wasmtime::Result<Instant> {
+    let now = Instant::now();
+    let late: Vec<_> = tails
+        .iter()
+        .filter(|tail| tail.until(limit) <= now)
+        .collect();
+    let others = 0 < live || late.len() < tails.len();
+    let stop = match late.iter().any(|tail| !tail.progress.flows()) {
+        true => true,
+        false => !others,
+    };
+    if !stop {
+        let next = tails.iter().map(|tail| tail.until(limit)).min();
+        // What was found too late and stays is looked at no sooner than the rest.
+        return Ok(next.filter(|next| now < *next).unwrap_or(now + limit));
+    }
     store.with(|mut access| {
         let mut store = access.as_context_mut();
         let guest = store.data_mut();
         let limits = guest.linked.spec().limits;
-        let late = tails.iter().filter(|tail| limit <= tail.since.elapsed());
-        let late: Vec<_> = late.map(|tail| tail.task).collect();
-        let turns = guest.turns.beside.iter_mut();
-        turns
-            .filter(|(task, _)| late.contains(task))
-            .for_each(|(_, turn)| turn.stop_tail(&limits));
+        for (task, turn) in &mut guest.turns.beside {
+            if let Some(tail) = late.iter().find(|tail| tail.task == *task) {
+                turn.stop_tail(&limits, tail.progress.flows());
+            }
+        }
     });
     Err(wasmtime::format_err!(
         "work went on for {limit:?} after the last answer"
@@ -282,43 +311,77 @@ async fn one(
         context,
         method,
         arguments,
+        streaming,
+        progress,
         done,
     } = entry;
     let Some((function, count)) =
         store.with(|mut access| find(access.as_context_mut(), target, &method))
     else {
-        let limits = store.with(|mut access| access.as_context_mut().data().linked.spec().limits);
-        let detail = format!("this revision has no method '{}'", method.name);
-        let result = Err(CallError::NotFound { detail });
-        drop(done.send(Ended {
-            result,
-            wishes: Wishes::new(false, limits, 0),
-            cpu: Duration::ZERO,
-            poisoned: false,
-        }));
+        drop(done.send(not_found(store, &method)));
         return Ok(None);
     };
     let mut results = vec![Val::Bool(false); count];
+    let gate = Arc::<Gate>::default();
+    let mut arguments = Cow::Borrowed(arguments.vals());
+    let mut outlet = None;
+    if method.flows() {
+        let channels = Channels {
+            context: Arc::clone(&context),
+            gate: gate.clone(),
+            progress: progress.clone(),
+        };
+        outlet = Some(store.with(|mut access| {
+            let store = access.as_context_mut();
+            Outlet::new(store, channels, method, streaming, arguments.to_mut())
+        })?);
+    }
     let (call, task) = store.with(|mut access| {
         let mut store = access.as_context_mut();
         store.set_epoch_deadline(1);
-        let call = function.start_call_concurrent(&mut store, arguments.vals(), &mut results)?;
+        let call = function.start_call_concurrent(&mut store, &arguments, &mut results)?;
         let task = call.task();
         let guest = store.data_mut();
         let limits = guest.linked.spec().limits;
-        let turn = Turn::new(Arc::clone(&context), limits, Arc::default());
+        let turn = Turn::new(Arc::clone(&context), limits, gate);
         guest.turns.beside.push((task, turn));
         Ok::<_, wasmtime::Error>((call, task))
     })?;
     open.lock().push((task, done));
     function.finish_call_concurrent(store, call).await?;
+    if let Some(outlet) = outlet
+        && let Some(value) =
+            store.with(|mut access| outlet.open(access.as_context_mut(), &results))?
+    {
+        let value = value.await.map_err(|_| stream::no_value())?;
+        stream::resolve(&mut results, value);
+    }
     Ok(Some(Tail {
         task,
         context,
         results,
+        progress,
         since: Instant::now(),
         quiet: 0,
     }))
+}
+
+fn not_found(store: Store<'_>, method: &Method) -> Ended {
+    let limits = store.with(|mut access| access.as_context_mut().data().linked.spec().limits);
+    let detail = format!("this revision has no method '{}'", method.name);
+    Ended {
+        result: Err(CallError::NotFound { detail }),
+        wishes: Wishes::new(false, limits, 0),
+        cpu: Duration::ZERO,
+        poisoned: false,
+    }
+}
+
+impl Tail {
+    /// Until when it may be at work.
+    fn until(&self, limit: Duration) -> Instant {
+        self.progress.tail_until(&self.context, self.since, limit)
+    }
 }
 
 /// A turn is over: what it leaves and its answer go to whoever waits for it.
@@ -327,12 +390,16 @@ fn end(store: Store<'_>, tail: Tail, open: &Open) {
     let done = take(&mut open.lock(), tail.task);
     if let (Some(turn), Some(done)) = (turn, done) {
         let (cpu, wishes) = (turn.used(), turn.wishes);
-        drop(done.send(Ended {
-            result: Ok(Answered::Method(Results::new(tail.results))),
-            wishes,
-            cpu,
-            poisoned: false,
-        }));
+        drop(
+            done.send(Ended {
+                result: tail
+                    .progress
+                    .close(Answered::Method(Results::new(tail.results))),
+                wishes,
+                cpu,
+                poisoned: false,
+            }),
+        );
     }
 }
 

@@ -196,7 +196,7 @@ impl Reader<'_> {
             return false;
         };
         let types = converter.types();
-        let Shape::Record(members, of) = types.shape(ty) else {
+        let Some([timeout, key]) = fields(types, ty, ["timeout", "idempotency-key"]) else {
             return false;
         };
         let option_of = |ty: Ty| {
@@ -206,12 +206,8 @@ impl Reader<'_> {
                 None
             }
         };
-        members
-            .iter()
-            .map(|member| &*member.name)
-            .eq(["timeout", "idempotency-key"])
-            && matches!(option_of(of[0]), Some(Shape::U64))
-            && matches!(option_of(of[1]), Some(Shape::String))
+        matches!(option_of(timeout), Some(Shape::U64))
+            && matches!(option_of(key), Some(Shape::String))
     }
 
     fn alias(&self, ty: &Type) -> Type {
@@ -275,8 +271,11 @@ impl Reader<'_> {
             result: result_ty.map(|ty| self.converter.types().wit(ty)),
             docs: text(&function.docs),
             is_async: is_async(function),
+            flow: None,
+            stream_param: None,
             not_callable: None,
             result_ty,
+            item_ty: None,
             bare_object: false,
             param_names: Members::new(params.iter().map(member).collect()),
             params,
@@ -316,9 +315,10 @@ fn own_error(types: &Types, ty: Ty) -> Option<Option<Ty>> {
     }
 }
 
-/// The cases of `call-error` that carry a text; `deadlock` is the second of all.
-const TEXT_CASES: [&str; 12] = [
+/// The cases of `call-error-code`, in its order.
+pub(crate) const CODES: [&str; 13] = [
     "overloaded",
+    "deadlock",
     "timeout",
     "cancelled",
     "denied",
@@ -334,29 +334,31 @@ const TEXT_CASES: [&str; 12] = [
 
 /// Whether a type is made as `granary:grain/types.call-error` is.
 fn is_call_error(types: &Types, ty: Ty) -> bool {
-    let Shape::Variant(members, of) = types.shape(ty) else {
+    let Some([code, text, circle]) = fields(types, ty, ["code", "text", "circle"]) else {
         return false;
     };
-    let fits = |(member, of): (&Member, &Option<Ty>)| match of.map(|ty| types.shape(ty)) {
-        Some(Shape::String) => TEXT_CASES.contains(&member.name.as_str()),
-        Some(Shape::List(of)) => member.name == "deadlock" && is_grain_id(types, *of),
-        Some(_) | None => false,
-    };
-    members.len() == TEXT_CASES.len() + 1 && members.iter().zip(of.iter()).all(fits)
+    let is_code = matches!(types.shape(code), Shape::Enum(cases)
+        if cases.iter().map(|case| &*case.name).eq(CODES));
+    let is_circle = matches!(types.shape(circle), Shape::List(grain) if is_grain_id(types, *grain));
+    is_code && is_circle && matches!(types.shape(text), Shape::String)
 }
 
 fn is_grain_id(types: &Types, ty: Ty) -> bool {
-    let Shape::Record(members, of) = types.shape(ty) else {
-        return false;
-    };
-    let named = members
-        .iter()
-        .map(|member| &*member.name)
-        .eq(["kind", "key"]);
-    named
-        && of
-            .iter()
+    fields(types, ty, ["kind", "key"]).is_some_and(|of| {
+        of.iter()
             .all(|ty| matches!(types.shape(*ty), Shape::String))
+    })
+}
+
+/// The types of a record's fields, if they are called so.
+fn fields<const N: usize>(types: &Types, ty: Ty, names: [&str; N]) -> Option<[Ty; N]> {
+    let Shape::Record(members, of) = types.shape(ty) else {
+        return None;
+    };
+    if !members.iter().map(|member| &*member.name).eq(names) {
+        return None;
+    }
+    of.as_ref().try_into().ok()
 }
 
 impl ClientImport {

@@ -40,6 +40,8 @@ pub(super) struct Converter<'r> {
     known: HashMap<Type, Ty>,
     facts: Vec<Facts>,
     nodes: u64,
+    /// What the last stream carried.
+    item: Option<Ty>,
 }
 
 /// What is known of a finished type.
@@ -58,7 +60,38 @@ impl<'r> Converter<'r> {
             known: HashMap::new(),
             facts: Vec::new(),
             nodes: 0,
+            item: None,
         }
+    }
+
+    pub(super) fn resolve(&self) -> &'r Resolve {
+        self.resolve
+    }
+
+    /// What the stream carries that was converted last. Asked once a method.
+    pub(super) fn item(&mut self) -> Option<Ty> {
+        self.item.take()
+    }
+
+    /// A result as callers see it: a future in it, or in its `ok`, is its value.
+    pub(super) fn resolved(&mut self, ty: &Type) -> Result<Ty, Refusal> {
+        let Type::Id(id) = ty else { return self.ty(ty) };
+        let kind = &self.resolve.types[*id].kind;
+        if let TypeDefKind::Type(of) = kind {
+            return self.resolved(of);
+        }
+        if let TypeDefKind::Future(Some(of)) = kind {
+            return self.ty(of);
+        }
+        if let TypeDefKind::Result(of) = kind {
+            let ok = of.ok.as_ref().map(|ok| self.resolved(ok)).transpose()?;
+            let err = self.opt(of.err.as_ref(), || "'err'".into())?;
+            return self.add(Shape::Result(ok, err), None);
+        }
+        if let TypeDefKind::Stream(Some(of)) = kind {
+            self.item = Some(self.ty(of)?);
+        }
+        self.ty(ty)
     }
 
     pub(super) fn finish(self) -> Types {
@@ -166,8 +199,8 @@ impl<'r> Converter<'r> {
                 Shape::FixedList(self.part(of, || "the elements".into())?, *len)
             }
             TypeDefKind::Map(key, value) => self.map(key, value)?,
-            TypeDefKind::Future(_) => Shape::Live("future".into()),
-            TypeDefKind::Stream(_) => Shape::Live("stream".into()),
+            TypeDefKind::Future(of) => self.flow("future", of.as_ref())?,
+            TypeDefKind::Stream(of) => self.flow("stream", of.as_ref())?,
             TypeDefKind::Resource | TypeDefKind::Handle(_) => {
                 return Err(Refusal::Resource(Vec::new()));
             }
@@ -175,6 +208,18 @@ impl<'r> Converter<'r> {
                 unreachable!("an alias is followed, a decoded type is known")
             }
         })
+    }
+
+    /// Its text tells it from others: all that it may carry has no parts.
+    fn flow(&mut self, word: &str, of: Option<&Type>) -> Result<Shape, Refusal> {
+        let Some(of) = of else {
+            return Ok(Shape::Live(word.to_owned()));
+        };
+        let of = self.ty(of)?;
+        Ok(Shape::Live(format!(
+            "{word}<{}>",
+            self.types.wit_inside(of)
+        )))
     }
 
     fn option(&mut self, of: &Type) -> Result<Shape, Refusal> {

@@ -79,6 +79,18 @@ pub enum ComponentError {
         "the component exports nothing to call. Export an interface with at least one function, or `wasi:http/incoming-handler`"
     )]
     NoExports,
+    /// A stream or a future in a method's signature that cannot be passed on.
+    #[error("`{function}` has `{wit}` in {place}, which cannot be passed on: {rule}")]
+    Stream {
+        /// The method.
+        function: String,
+        /// Where in its signature, as in `parameter 'lines'`.
+        place: String,
+        /// The type that is there.
+        wit: String,
+        /// What may be there.
+        rule: &'static str,
+    },
     /// A resource in a method's signature.
     #[error(
         "`{function}` has a resource in {place}. A resource cannot leave its grain: pass an id or the data itself"

@@ -10,9 +10,9 @@ use wit_parser::decoding::DecodedWasm;
 use wit_parser::{Function, FunctionKind, PackageId, Resolve, TypeDefKind, WorldId, WorldItem};
 
 use super::convert::{Converter, Refusal, place, text};
-use super::types::{Member, Members, Types};
-use super::{ClientImport, ComponentError, Import, Interface, Method, Param};
-use super::{clients, docs, imports};
+use super::types::{Member, Members, Ty, Types};
+use super::{ClientImport, ComponentError, Flow, Import, Interface, Method, Param};
+use super::{clients, docs, imports, stream};
 use crate::value::{LastFit, takes_bare_object};
 
 const MAGIC: &[u8] = b"\0asm";
@@ -302,53 +302,25 @@ fn read_method(
             place: refused,
         });
     }
-    let refused = |refusal: Refusal, outermost: &str| match refusal {
-        Refusal::Resource(places) => ComponentError::Resource {
-            function: name.clone(),
-            place: place(outermost, places),
-        },
-        Refusal::TooLarge => ComponentError::Unsupported {
-            what: format!(
-                "the type of {outermost} of `{name}` is too large to be written as data: simplify it"
-            ),
-        },
-    };
-    let mut params = Vec::new();
-    let mut live = None;
-    for param in &function.params {
-        let outermost = format!("parameter '{}'", param.name);
-        let ty = converter
-            .ty(&param.ty)
-            .map_err(|refusal| refused(refusal, &outermost))?;
-        live = live.or_else(|| converter.is_live(ty).then_some(outermost));
-        params.push(Param {
-            name: param.name.clone(),
-            wit: converter.types().wit(ty),
-            ty,
-        });
-    }
-    let result = function
-        .result
-        .as_ref()
-        .map(|ty| converter.ty(ty))
-        .transpose();
-    let result_ty = result.map_err(|refusal| refused(refusal, "the result"))?;
-    live = live.or_else(|| {
-        result_ty
-            .is_some_and(|ty| converter.is_live(ty))
-            .then(|| "the result".to_owned())
-    });
+    let flows = stream::read(converter, function, &name)?;
+    let (params, live) = read_params(converter, function, &name, flows.takes_stream)?;
+    let stream_param = function.params.last().filter(|_| flows.takes_stream);
+    let returned = read_result(converter, function, &name, flows.result)?;
+    let live = live.or_else(|| returned.is_live.then(|| "the result".to_owned()));
     let not_callable = live.map(|place| {
-        format!("method '{name}' cannot be called with data: there is a stream, a future or an error context in {place}")
+        format!("method '{name}' cannot be called with data: there is an error context, or a map whose keys have no text form, in {place}")
     });
     Ok(Method {
         function: function.name.clone(),
         interface: interface.clone(),
-        result: result_ty.map(|ty| converter.types().wit(ty)),
+        result: returned.wit,
         docs: text(&function.docs),
         is_async: is_async(function),
+        flow: flows.result,
+        stream_param: stream_param.map(|param| param.name.clone()),
         not_callable,
-        result_ty,
+        result_ty: returned.ty,
+        item_ty: returned.item,
         bare_object: bare_object(converter.types(), &params),
         param_names: Members::new(
             params
@@ -364,6 +336,84 @@ fn read_method(
         types: Arc::default(),
         last_fit: LastFit::default(),
     })
+}
+
+/// The parameters that are data, and the first of them, if any, that cannot be written as data.
+fn read_params(
+    converter: &mut Converter<'_>,
+    function: &Function,
+    name: &str,
+    takes_stream: bool,
+) -> Result<(Vec<Param>, Option<String>), ComponentError> {
+    let count = function.params.len() - usize::from(takes_stream);
+    let (mut params, mut live) = (Vec::new(), None);
+    for param in &function.params[..count] {
+        let outermost = format!("parameter '{}'", param.name);
+        let ty = converter
+            .ty(&param.ty)
+            .map_err(|refusal| refused(refusal, name, &outermost))?;
+        live = live.or_else(|| converter.is_live(ty).then_some(outermost));
+        params.push(Param {
+            name: param.name.clone(),
+            wit: converter.types().wit(ty),
+            ty,
+        });
+    }
+    Ok((params, live))
+}
+
+/// What a method returns.
+struct Returned {
+    /// As its author wrote it.
+    wit: Option<String>,
+    /// As callers see it: a future is its value.
+    ty: Option<Ty>,
+    /// Of a stream.
+    item: Option<Ty>,
+    /// Whether it cannot be written as data, and is no stream either.
+    is_live: bool,
+}
+
+fn read_result(
+    converter: &mut Converter<'_>,
+    function: &Function,
+    name: &str,
+    flow: Option<Flow>,
+) -> Result<Returned, ComponentError> {
+    let Some(result) = &function.result else {
+        return Ok(Returned {
+            wit: None,
+            ty: None,
+            item: None,
+            is_live: false,
+        });
+    };
+    let written = converter.ty(result);
+    let written = written.map_err(|refusal| refused(refusal, name, "the result"))?;
+    let ty = match flow {
+        Some(_) => converter.resolved(result),
+        None => Ok(written),
+    };
+    Ok(Returned {
+        wit: Some(converter.types().wit(written)),
+        ty: Some(ty.map_err(|refusal| refused(refusal, name, "the result"))?),
+        item: converter.item(),
+        is_live: flow.is_none() && converter.is_live(written),
+    })
+}
+
+fn refused(refusal: Refusal, name: &str, outermost: &str) -> ComponentError {
+    match refusal {
+        Refusal::Resource(places) => ComponentError::Resource {
+            function: name.to_owned(),
+            place: place(outermost, places),
+        },
+        Refusal::TooLarge => ComponentError::Unsupported {
+            what: format!(
+                "the type of {outermost} of `{name}` is too large to be written as data: simplify it"
+            ),
+        },
+    }
 }
 
 fn bare_object(types: &Types, params: &[Param]) -> bool {
@@ -413,5 +463,5 @@ fn needs_async(resolve: &Resolve, world: WorldId, methods: &[Arc<Method>]) -> bo
         .any(any_async)
         || methods
             .iter()
-            .any(|method| method.is_async || method.not_callable.is_some())
+            .any(|method| method.is_async || method.not_callable.is_some() || method.flows())
 }

@@ -191,13 +191,98 @@ fn streams_and_async_functions_ask_for_the_async_engine() {
     let found = api("f: async func(a: u32) -> u32; g: func(s: stream<u8>);");
     assert!(found.is_async);
     assert!(found.method("f").unwrap().not_callable.is_none());
-    let why = found.method("g").unwrap().not_callable.as_deref().unwrap();
-    assert!(why.contains("parameter 's'"), "{why}");
-    let refused = found
-        .method("g")
-        .unwrap()
-        .arguments_from_json(b"[]", &granary_core::limits::Limits::DEFAULT);
-    assert_eq!(refused.unwrap_err().detail, why);
+    let takes = found.method("g").unwrap();
+    assert_eq!(takes.stream_param.as_deref(), Some("s"));
+    assert!(takes.params.is_empty() && takes.not_callable.is_none() && takes.streams());
+    let why = api("f: func(e: error-context);");
+    let why = why.method("f").unwrap().not_callable.clone().unwrap();
+    assert!(why.contains("parameter 'e'"), "{why}");
+}
+
+#[test]
+fn streams_and_futures_are_allowed_where_they_can_be_passed_on() {
+    let flow = |wit: &str| api(wit).method("f").unwrap().flow;
+    assert_eq!(
+        flow("f: func() -> stream<string>;"),
+        Some(Flow::Stream(Item::String))
+    );
+    let bytes = flow("f: func() -> result<stream<u8>, string>;").unwrap();
+    assert!(bytes.is_bytes());
+    assert_eq!(
+        flow("type n = u64; f: func() -> future<n>;"),
+        Some(Flow::Future(Item::U64))
+    );
+    let future = api("f: func() -> result<future<list<u8>>, string>;");
+    let method = future.method("f").unwrap();
+    assert!(!method.streams() && method.gives_raw());
+    assert_eq!(
+        method.result.as_deref(),
+        Some("result<future<list<u8>>, string>")
+    );
+}
+
+#[test]
+fn every_other_stream_is_refused_with_its_function_place_and_type() {
+    for (items, at, found) in [
+        (
+            "f: func(s: stream<u8>, n: u32);",
+            "parameter 's'",
+            "stream<u8>",
+        ),
+        (
+            "f: func(s: stream<string>);",
+            "parameter 's'",
+            "stream<string>",
+        ),
+        (
+            "f: func(s: option<future<u8>>);",
+            "parameter 's'",
+            "option<future<u8>>",
+        ),
+        (
+            "f: func() -> list<stream<u8>>;",
+            "its result",
+            "list<stream<u8>>",
+        ),
+        (
+            "record r { s: stream<u8> } f: func() -> r;",
+            "its result",
+            "r",
+        ),
+        (
+            "record r { n: u8 } f: func() -> stream<r>;",
+            "its result",
+            "stream<r>",
+        ),
+        (
+            "record r { n: u8 } f: func() -> result<future<r>, string>;",
+            "its result",
+            "future<r>",
+        ),
+        (
+            "f: func() -> stream<stream<u8>>;",
+            "its result",
+            "stream<stream<u8>>",
+        ),
+        ("f: func() -> stream;", "its result", "stream"),
+        (
+            "f: func() -> result<u8, stream<u8>>;",
+            "its result",
+            "result<u8, stream<u8>>",
+        ),
+    ] {
+        let error = refused(&component(&api_wit(items)));
+        let ComponentError::Stream {
+            function,
+            place,
+            wit,
+            ..
+        } = error
+        else {
+            panic!("{items}: {error:?}");
+        };
+        assert_eq!((&*function, &*place, &*wit), ("f", at, found), "{items}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use granary_core::kind::{KindSpec, MethodSpec, Mode};
 use serde_json::{Map, Value, json};
 
 use super::{Schemas, callable, insert_docs};
-use crate::interface::{Interface, Method};
+use crate::interface::{Flow, Interface, Method};
 
 /// The OpenAPI 3.1 document of one revision of a kind: each method under `/g/{kind}/{key}/{method}`, in every encoding.
 pub fn openapi(spec: &KindSpec, revision: Revision, interface: &Interface) -> Value {
@@ -55,7 +55,8 @@ fn path(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value 
         json!([{ "$ref": "#/components/parameters/key" }]),
     );
     item.insert("post".into(), post(schemas, method, settings));
-    if settings.mode == Mode::Read {
+    // A `GET` has no body.
+    if settings.mode == Mode::Read && method.stream_param.is_none() {
         item.insert("get".into(), get(schemas, method, settings));
     }
     item.into()
@@ -71,15 +72,20 @@ fn operation(method: &Method, id: String) -> Map<String, Value> {
 }
 
 fn post(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value {
+    if method.stream_param.is_some() {
+        return upload(schemas, method, settings);
+    }
     let mut operation = operation(method, method.name.clone());
-    operation.insert(
-        "parameters".into(),
-        json!([
-            { "$ref": "#/components/parameters/idempotency-key" },
-            { "$ref": "#/components/parameters/prefer" },
-            { "$ref": "#/components/parameters/int64" },
-        ]),
-    );
+    // Somebody has to be there for a stream, and what has flowed is not kept.
+    let names: &[&str] = if method.streams() {
+        &["int64"]
+    } else {
+        &["idempotency-key", "prefer", "int64"]
+    };
+    let parameters = names
+        .iter()
+        .map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
+    operation.insert("parameters".into(), parameters.collect());
     let arguments = schemas.arguments(method);
     let mut content = Map::new();
     content.insert("application/cbor".into(), json!({ "schema": arguments }));
@@ -96,16 +102,34 @@ fn post(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value 
         json!({ "required": needs_body, "content": content }),
     );
     let mut responses = responses(schemas, method, settings);
-    responses.insert("202".into(), json!({
-        "description": "Accepted, as `Prefer: respond-async` asked.",
-        "headers": { "location": { "description": "Where the outcome will be.", "schema": { "type": "string" } } },
-    }));
+    if !method.streams() {
+        responses.insert("202".into(), json!({
+            "description": "Accepted, as `Prefer: respond-async` asked.",
+            "headers": { "location": { "description": "Where the outcome will be.", "schema": { "type": "string" } } },
+        }));
+    }
     operation.insert("responses".into(), responses.into());
     operation.into()
 }
 
-fn get(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value {
-    let mut operation = operation(method, format!("{}.get", method.name));
+/// The body is a stream, so that the other arguments are in the query.
+fn upload(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value {
+    let mut operation = operation(method, method.name.clone());
+    let mut parameters = query(schemas, method);
+    parameters.push(json!({ "$ref": "#/components/parameters/int64" }));
+    operation.insert("parameters".into(), parameters.into());
+    operation.insert(
+        "requestBody".into(),
+        json!({ "required": true, "content": { "application/octet-stream": {} } }),
+    );
+    operation.insert(
+        "responses".into(),
+        responses(schemas, method, settings).into(),
+    );
+    operation.into()
+}
+
+fn query(schemas: &Schemas<'_>, method: &Method) -> Vec<Value> {
     let query = method.params.iter().map(|param| {
         json!({
             "name": param.name,
@@ -114,15 +138,24 @@ fn get(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value {
             "content": { "application/json": { "schema": schemas.of(param.ty) } },
         })
     });
-    let mut parameters: Vec<_> = query.collect();
+    query.collect()
+}
+
+fn get(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> Value {
+    let mut operation = operation(method, format!("{}.get", method.name));
+    let mut parameters = query(schemas, method);
     parameters.push(json!({ "$ref": "#/components/parameters/int64" }));
-    parameters.push(json!({ "$ref": "#/components/parameters/if-none-match" }));
+    if !method.streams() {
+        parameters.push(json!({ "$ref": "#/components/parameters/if-none-match" }));
+    }
     operation.insert("parameters".into(), parameters.into());
     let mut responses = responses(schemas, method, settings);
-    responses.insert(
-        "304".into(),
-        json!({ "description": "The state has not changed since the given ETag." }),
-    );
+    if !method.streams() {
+        responses.insert(
+            "304".into(),
+            json!({ "description": "The state has not changed since the given ETag." }),
+        );
+    }
     operation.insert("responses".into(), responses.into());
     operation.into()
 }
@@ -132,16 +165,12 @@ fn responses(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> M
     let mut responses = Map::new();
     match ok {
         Some(schema) => {
-            let mut content = Map::new();
-            content.insert("application/json".into(), json!({ "schema": schema }));
-            content.insert("application/cbor".into(), json!({ "schema": schema }));
-            if method.gives_raw() {
-                content.insert("application/octet-stream".into(), json!({}));
+            let (description, content) = content(method, &schema);
+            let mut response = json!({ "description": description, "content": content });
+            if !method.flow.is_some_and(Flow::is_stream) {
+                response["headers"] = headers();
             }
-            responses.insert(
-                "200".into(),
-                json!({ "description": "The result.", "headers": headers(), "content": content }),
-            );
+            responses.insert("200".into(), response);
         }
         None => {
             responses.insert(
@@ -169,6 +198,28 @@ fn responses(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> M
         json!({ "$ref": "#/components/responses/problem" }),
     );
     responses
+}
+
+/// What a result is written as.
+fn content(method: &Method, schema: &Value) -> (&'static str, Value) {
+    let schema = json!({ "schema": schema });
+    match method.flow {
+        Some(flow) if flow.is_bytes() => (
+            "The bytes as they come. A stream that fails is broken off.",
+            json!({ "application/octet-stream": {} }),
+        ),
+        Some(Flow::Stream(_)) => (
+            "The items as they come, each a line or an event of JSON. A stream that fails ends with a line `{\"problem\": …}` and is broken off, or ends with an event `error`; one that ends well ends with an event `end`.",
+            json!({ "application/x-ndjson": schema, "text/event-stream": schema }),
+        ),
+        Some(Flow::Future(_)) | None => {
+            let mut content = json!({ "application/json": schema, "application/cbor": schema });
+            if method.gives_raw() {
+                content["application/octet-stream"] = json!({});
+            }
+            ("The result.", content)
+        }
+    }
 }
 
 fn headers() -> Value {

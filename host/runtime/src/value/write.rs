@@ -57,6 +57,30 @@ impl Method {
         })
     }
 
+    /// One item of the stream that the method gives, as JSON text.
+    pub(crate) fn item_to_json(
+        &self,
+        item: &Val,
+        options: JsonOptions,
+        limits: &Limits,
+    ) -> Result<Vec<u8>, ValueError> {
+        let mut sink = JsonSink {
+            out: Vec::with_capacity(64),
+            int64_as_string: options.int64_as_string,
+        };
+        let Some(ty) = self.item_ty else {
+            return Err(Wrong::new(format!("'{}' gives no stream", self.name)).into());
+        };
+        let mut writer = Writer {
+            types: &self.types,
+            sink: &mut sink,
+            bytes_max: limits.result,
+        };
+        writer.value(ty, item).map_err(ValueError::from)?;
+        check_size(sink.out.len(), limits.result)?;
+        Ok(sink.out)
+    }
+
     /// Whether [`Method::results_to_raw`] can work: the result is `list<u8>`, or a `result` with that as `ok`.
     pub fn gives_raw(&self) -> bool {
         let ty = self.result_ty.and_then(|ty| {

@@ -186,7 +186,11 @@ impl Grain {
         let arguments = method
             .arguments_from_json(arguments.as_bytes(), &self.linked.spec().limits)
             .unwrap();
-        Work::Method { method, arguments }
+        Work::Method {
+            method,
+            arguments,
+            streaming: None,
+        }
     }
 
     pub(crate) async fn turn(&self, mode: Mode, method: &str, arguments: &str) -> Ended {

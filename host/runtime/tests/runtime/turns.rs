@@ -10,7 +10,9 @@ use crate::bench::{Grain, grain, runtime};
 /// Has one key, `k`: `put` writes the byte given, `look` reads it (-1: absent, -2: error), `drop` removes it, and `version`.
 const KEEPER: &str = r#"(component
     (import "granary:grain/state@0.1.0" (instance $state
-        (type $e' (variant (case "bad-key" string) (case "too-large" string) (case "read-only" string) (case "unavailable" string)))
+        (type $c' (enum "bad-key" "too-large" "read-only" "unavailable"))
+        (export "state-error-code" (type $c (eq $c')))
+        (type $e' (record (field "code" $c) (field "text" string)))
         (export "state-error" (type $e (eq $e')))
         (export "get" (func (param "key" string) (result (result (option (list u8)) (error $e)))))
         (export "set" (func (param "key" string) (param "value" (list u8)) (result (result (error $e)))))
@@ -37,7 +39,7 @@ const KEEPER: &str = r#"(component
         (import "state" "delete" (func $delete (param i32 i32 i32)))
         (import "state" "version" (func $version (result i64)))
         (data (i32.const 0) "k")
-        ;; 0: done, 1 + case: refused
+        ;; 0: done, 1 + code: refused
         (func $answer (result i32)
             (if (result i32) (i32.load8_u (i32.const 64)) (then (i32.add (i32.load8_u (i32.const 68)) (i32.const 1))) (else (i32.const 0))))
         (func (export "put") (param i32) (result i32)

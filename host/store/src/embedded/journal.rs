@@ -21,8 +21,9 @@ use crate::table::Changes;
 
 /// The length of the file. A longer group goes into sled at once.
 const JOURNAL_BYTES: usize = 2 << 20;
-/// From this length on its groups are brought into sled: about a thousand small turns, some milliseconds of work.
-const DUE_BYTES: usize = 256 << 10;
+/// From this length on its groups are brought into sled: about four thousand small turns. Commits wait meanwhile, so that rarely is better than
+/// often; and a grain that has committed many times since is written once.
+const DUE_BYTES: usize = 1 << 20;
 const HEADER_BYTES: usize = 16;
 /// In the place of a value's length: the entry is removed.
 const REMOVED: u32 = u32::MAX;

@@ -64,7 +64,7 @@ pub(crate) fn open(directory: &mut Directory, settings: &Settings) -> Result<Ope
         );
     }
     changes.extend([numbered(OPENED, count), numbered(GROUP, group)]);
-    let kept = desk::guarded("counting the start", || table.keep(changes))?;
+    let kept = desk::guarded("counting the start", || table.keep(&changes))?;
     kept.map_err(|e| unreadable(directory, &e))?;
     if directory.is_new() {
         SledTable::sync_names(&directory.table()).map_err(|e| unreadable(directory, &e.into()))?;

@@ -97,7 +97,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let table = SledTable::open(dir.path(), 16 << 20).unwrap();
         table
-            .keep(changes(&[
+            .keep(&changes(&[
                 ("a1", Some("old")),
                 ("a3", Some("old")),
                 ("a5", Some("old")),

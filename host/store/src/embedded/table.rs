@@ -16,7 +16,7 @@ use sled::IVec;
 use crate::directory;
 use crate::door::StoreError;
 use crate::keys;
-use crate::table::{Changes, Table, Visit};
+use crate::table::{Table, Visit};
 
 /// The log's segments. Changing it is a new format of the data directory.
 const SEGMENT_BYTES: usize = 2 << 20;
@@ -91,18 +91,21 @@ impl SledTable {
     }
 
     /// Keeps all changes or none. They are durable when it returns.
-    pub(crate) fn keep(&self, changes: Changes) -> Result<(), sled::Error> {
+    pub(crate) fn keep<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
+    ) -> Result<(), sled::Error> {
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             if self.has_pieces.load(Ordering::Relaxed) {
-                self.remove_pieces(&key, &mut batch)?;
+                self.remove_pieces(key, &mut batch)?;
             }
             match value {
                 Some(value) if PIECE_BYTES_MAX < value.len() => {
-                    self.insert_pieces(key, &value, &mut batch)
+                    self.insert_pieces(key, value, &mut batch);
                 }
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
             }
         }
         self.db.apply_batch(batch)?;
@@ -129,10 +132,10 @@ impl SledTable {
         Ok(())
     }
 
-    fn insert_pieces(&self, key: Vec<u8>, value: &[u8], batch: &mut sled::Batch) {
+    fn insert_pieces(&self, key: &[u8], value: &[u8], batch: &mut sled::Batch) {
         let mut pieces = 0;
         for piece in value.chunks(PIECE_BYTES_MAX) {
-            batch.insert(keys::piece(&key, pieces), piece);
+            batch.insert(keys::piece(key, pieces), piece);
             pieces += 1;
         }
         let stamp = self.new_stamp();
@@ -245,6 +248,7 @@ fn missing_piece(key: &[u8]) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::Changes;
 
     fn table() -> (tempfile::TempDir, SledTable) {
         let dir = tempfile::tempdir().unwrap();
@@ -258,7 +262,10 @@ mod tests {
         let long: Vec<u8> = (0..100_000_u32).map(|at| at.to_le_bytes()[0]).collect();
         let put = |value: Option<&[u8]>| {
             table
-                .keep([(b"sx".to_vec(), value.map(<[u8]>::to_vec))].into())
+                .keep(&Changes::from([(
+                    b"sx".to_vec(),
+                    value.map(<[u8]>::to_vec),
+                )]))
                 .unwrap()
         };
         put(Some(&long));
@@ -293,7 +300,7 @@ mod tests {
                 let key = [&[b's'; 1100][..], &[at, round % 3]].concat();
                 changes.insert(key, Some(value.clone()));
             }
-            table.keep(changes).unwrap();
+            table.keep(&changes).unwrap();
         }
         drop(table);
         assert_eq!(fs::read_dir(dir.path().join("blobs")).unwrap().count(), 0);
@@ -303,7 +310,7 @@ mod tests {
     fn a_half_written_snapshot_does_not_matter() {
         let (dir, table) = table();
         table
-            .keep([(b"sx".to_vec(), Some(vec![1]))].into())
+            .keep(&Changes::from([(b"sx".to_vec(), Some(vec![1]))]))
             .unwrap();
         drop(table);
         fs::write(dir.path().join("snap.FFFFFFFFFFFFFFFF.generating"), "half").unwrap();

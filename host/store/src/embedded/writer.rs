@@ -197,7 +197,7 @@ impl Writer {
         if !self.journal.fits(&frame) {
             let before = self.group;
             self.group += 1;
-            let fate = self.keep_in_table(changes);
+            let fate = self.keep_in_table(&changes);
             if !matches!(fate, Fate::Kept) {
                 // The numbers of the journal must follow on that of the table.
                 self.group = before;
@@ -220,13 +220,16 @@ impl Writer {
 
     /// Brings what the journal holds into the table.
     fn bring_in(&mut self) -> Fate {
-        let pending = self.shared.pending.read().clone();
+        let shared = Arc::clone(&self.shared);
+        // Readers go on beside it; only this thread changes it.
+        let pending = shared.pending.read();
         let fate = match self.open_if_needed() {
             _ if pending.is_empty() => Fate::Kept,
-            Ok(()) => self.keep_in_table(pending),
+            Ok(()) => self.keep_in_table(&pending),
             Err(StoreError::Full { .. }) => Fate::Full,
             Err(error) => Fate::Failed(reason(&error)),
         };
+        drop(pending);
         if matches!(fate, Fate::Kept) {
             self.shared.pending.write().clear();
             self.journal.restart();
@@ -236,14 +239,14 @@ impl Writer {
     }
 
     /// Keeps changes in the table, with the number of the last group.
-    fn keep_in_table(&mut self, mut changes: Changes) -> Fate {
-        changes.extend([open::numbered(open::GROUP, self.group)]);
+    fn keep_in_table(&mut self, changes: &Changes) -> Fate {
+        let number = Changes::from([open::numbered(open::GROUP, self.group)]);
         let kept = {
             let table = self.shared.table.read();
             let table = table
                 .as_ref()
                 .expect("invariant: only this thread takes the table away");
-            desk::guarded("writing", || table.keep(changes))
+            desk::guarded("writing", || table.keep(changes.iter().chain(&number)))
         };
         match kept {
             Ok(Ok(())) => Fate::Kept,

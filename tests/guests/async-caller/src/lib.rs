@@ -26,8 +26,8 @@ impl Guest for Caller {
     async fn increment_twice(key: String) -> Result<u64, String> {
         let grain = Ref::new(&key);
         let words = |error| format!("{error:?}");
-        grain.slow_increment(1).await.map_err(words)?;
-        grain.slow_increment(1).await.map_err(words)
+        grain.slow_increment().await.map_err(words)?;
+        grain.slow_increment().await.map_err(words)
     }
 }
 

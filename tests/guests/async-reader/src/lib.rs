@@ -1,7 +1,7 @@
 //! Async functions: calls of one activation overlap wherever one of them awaits.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use exports::test::async_reader::reader::Guest;
 use granary_sdk::state::{self, Value};
@@ -10,6 +10,9 @@ use wit_bindgen::yield_async;
 wit_bindgen::generate!({ path: "wit", world: "grain" });
 
 const COUNT: Value<u64> = Value::at("count");
+
+/// How often `slow-increment` lets others run.
+const YIELDS: u32 = 1000;
 
 /// Calls of `meet` that have begun.
 static HERE: AtomicU32 = AtomicU32::new(0);
@@ -30,13 +33,11 @@ impl Guest for Reader {
         }
     }
 
-    async fn nap(ms: u32) {
-        nap(ms).await;
-    }
-
-    async fn slow_increment(ms: u32) -> u64 {
+    async fn slow_increment() -> u64 {
         let count = Self::plain() + 1;
-        nap(ms).await;
+        for _ in 0..YIELDS {
+            yield_async().await;
+        }
         COUNT.set(&count).expect("the state is writable");
         count
     }
@@ -49,20 +50,13 @@ impl Guest for Reader {
         state::set_bytes("forbidden", b"?").map_err(|e| e.to_string())
     }
 
-    async fn trap_later(ms: u32) {
-        nap(ms).await;
+    async fn trap_when_met(guests: u32) {
+        Self::meet(guests).await;
         panic!("as told");
     }
 
     fn plain() -> u64 {
         COUNT.get().expect("the state is readable").unwrap_or(0)
-    }
-}
-
-async fn nap(ms: u32) {
-    let end = Instant::now() + Duration::from_millis(ms.into());
-    while Instant::now() < end {
-        yield_async().await;
     }
 }
 

@@ -31,5 +31,13 @@ func around(word string) witTypes.Result[string, string] {
 	if answer.IsOk() {
 		return witTypes.Ok[string, string](answer.Ok())
 	}
-	return witTypes.Err[string, string](fmt.Sprintf("%v", answer.Err()))
+	return witTypes.Err[string, string](words(answer.Err()))
+}
+
+func words(failed first.StringOrCall) string {
+	if failed.Tag() == first.StringOrCallApp {
+		return failed.App()
+	}
+	why := failed.Call()
+	return fmt.Sprintf("%d %s: %v", why.Code, why.Text, why.Circle)
 }

@@ -1,7 +1,7 @@
 """The second stop: it calls the third by its types."""
 
 from componentize_py_types import Err
-from granary import context
+from granary import calls, context
 from wit_world import exports
 from wit_world.imports import hop
 
@@ -9,7 +9,7 @@ from wit_world.imports import hop
 class Hop(exports.Hop):
     def onward(self, word: str) -> str:
         try:
-            return hop.Ref(context.key()).onward(word)
+            return hop.Ref.with_options(context.key(), calls.options(timeout=15)).onward(word)
         except Err as failed:
             raise Err(words(failed.value)) from None
 
@@ -17,4 +17,4 @@ class Hop(exports.Hop):
 def words(failed) -> str:
     if isinstance(failed, hop.StringOrCall_App):
         return failed.value
-    return f"{type(failed.value).__name__}: {failed.value}"
+    return f"{failed.value.code.name}: {failed.value.text}"

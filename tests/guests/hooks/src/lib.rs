@@ -16,7 +16,7 @@ struct Diary;
 
 impl Guest for Diary {
     fn read() -> Vec<String> {
-        state::list_of("day/")
+        state::scan_of("day/")
             .map(|entry| entry.expect("the state is readable").1)
             .collect()
     }
@@ -72,7 +72,7 @@ fn name_of_end(reason: DeactivateReason) -> &'static str {
 }
 
 fn note(text: &str) {
-    let day = state::list("day/").count();
+    let day = state::scan("day/").count();
     state::set(&format!("day/{day:08}"), text).expect("the state is writable");
 }
 

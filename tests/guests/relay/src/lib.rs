@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use exports::test::relay::relay::{CallError, GrainId, Guest, Hop, TurnInfo};
-use granary_sdk::calls::{self, Payload, Remote};
+use granary_sdk::calls::{self, CallErrorCode, Payload, Remote};
 use granary_sdk::{context, state};
 
 wit_bindgen::generate!({
@@ -29,7 +29,11 @@ impl Guest for Relay {
             return Ok(vec![me]);
         }
         let hop = path.remove(0);
-        sleep(milliseconds(hop.hold_ms));
+        if let Some(gate) = hop.gate {
+            let gate = calls::grain("async-reader", gate);
+            let met = gate.call_payload("meet", &Payload::Json("[2]".to_owned()));
+            met.map_err(|failed| failed.describe())?;
+        }
         let rest: Vec<_> = path.iter().map(json_of_hop).collect();
         let arguments = format!("[[{}]]", rest.join(","));
         match remote(&hop.to).call_payload("relay", &Payload::Json(arguments)) {
@@ -40,7 +44,9 @@ impl Guest for Relay {
                 Ok(keys)
             }
             // The error of a grain further on: already in words.
-            Err(CallError::App(json)) => Err(serde_json::from_str(&json).unwrap_or(json)),
+            Err(failed) if failed.code == CallErrorCode::App => {
+                Err(serde_json::from_str(&failed.text).unwrap_or(failed.text))
+            }
             Err(failed) => Err(failed.describe()),
         }
     }
@@ -130,7 +136,7 @@ impl Guest for Relay {
     }
 
     fn notes() -> Vec<String> {
-        let entries = state::list_of("note/").map(|entry| entry.expect("the state is readable"));
+        let entries = state::scan_of("note/").map(|entry| entry.expect("the state is readable"));
         entries.map(|(_, text)| text).collect()
     }
 
@@ -156,18 +162,12 @@ fn text(answer: Payload) -> String {
 }
 
 fn json_of_hop(hop: &Hop) -> String {
-    let (kind, key) = (
-        serde_json::Value::from(&*hop.to.kind),
-        serde_json::Value::from(&*hop.to.key),
-    );
-    format!(
-        r#"{{"to":{{"kind":{kind},"key":{key}}},"hold-ms":{}}}"#,
-        hop.hold_ms
-    )
+    let to = serde_json::json!({ "kind": hop.to.kind, "key": hop.to.key });
+    serde_json::json!({ "to": to, "gate": hop.gate }).to_string()
 }
 
 fn note(text: &str) {
-    let count = state::list("note/").count();
+    let count = state::scan("note/").count();
     state::set(&format!("note/{count:08}"), text).expect("the state is writable");
 }
 

@@ -29,8 +29,8 @@ impl Guest for Component {
         let words: Vec<&str> = path.split('/').skip(1).collect();
         if words == ["late"] {
             respond(outparam, 200, "first");
-            // While it waits, the response leaves.
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            // The client ends its body when it has the response.
+            read_to_end(&request);
             let store = key_value::Store::open("default").expect("it opens");
             eprintln!("{:?}", store.set("late", b"too late"));
             return;
@@ -168,6 +168,12 @@ fn spin<T>(result: Result<T, key_value::Error>) -> Result<T, String> {
 
 fn wasi<T>(result: Result<T, store::Error>) -> Result<T, String> {
     result.map_err(|error| format!("{error:?}"))
+}
+
+fn read_to_end(request: &IncomingRequest) {
+    let body = request.consume().expect("a request has one body");
+    let stream = body.stream().expect("a body has one stream");
+    while stream.blocking_read(1024).is_ok() {}
 }
 
 fn respond(outparam: ResponseOutparam, status: u16, text: &str) {

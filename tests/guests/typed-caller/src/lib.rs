@@ -118,14 +118,14 @@ impl Guest for Caller {
 fn patient(ms: u32) -> CallOptions {
     CallOptions {
         timeout: Some(u64::from(ms) * 1_000_000),
-        idempotency_key: None,
+        ..CallOptions::default()
     }
 }
 
 fn keyed(idempotency_key: Option<String>) -> CallOptions {
     CallOptions {
-        timeout: None,
         idempotency_key,
+        ..CallOptions::default()
     }
 }
 

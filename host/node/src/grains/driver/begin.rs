@@ -20,6 +20,7 @@ use crate::grains::fingerprint::fingerprint;
 use crate::grains::load::Current;
 use crate::grains::message::{Checked, Job, Pending, arguments};
 use crate::grains::turn::{HookTurn, MethodTurn, Outcome, http_turn};
+use crate::node::shared::Shared;
 use crate::observe::events::What;
 use crate::observe::now_ms;
 use crate::sends::kept;
@@ -112,48 +113,8 @@ impl Driver {
             self.turns.insert(turn, state);
             return;
         }
-        match &mut pending.job {
-            Job::Method(Err(error)) => {
-                let outcome = Outcome::untouched(Err(error.clone()));
-                self.jobs.push(ended(turn, outcome));
-            }
-            Job::Method(Ok(checked)) => match take_arguments(checked, &pending.call) {
-                Ok(arguments) => {
-                    let is_read = checked.is_read();
-                    let has_key = !is_read && pending.call.idempotency_key.is_some();
-                    let method = MethodTurn {
-                        shared: Arc::clone(shared),
-                        grain: self.handle.grain.clone(),
-                        linked: Arc::clone(&current.live.linked),
-                        instance: current.live.instance.clone(),
-                        context,
-                        method: Arc::clone(&checked.method),
-                        arguments,
-                        accept: pending.call.accept,
-                        is_read,
-                        rollback_on_err: checked.spec.rollback_on_err,
-                        fingerprint: has_key.then(|| fingerprint(&pending.call)),
-                        settles: pending.call.settles.is_some(),
-                    };
-                    self.jobs.push(Box::pin(async move {
-                        Done::Ended(turn, Box::new(method.run().await))
-                    }));
-                }
-                Err(error) => {
-                    let outcome = Outcome::untouched(Err(error));
-                    self.jobs.push(ended(turn, outcome));
-                }
-            },
-            Job::Http(job) => {
-                let instance = current.live.instance.clone();
-                self.jobs.push(match job.take() {
-                    Some(job) => Box::pin(async move {
-                        Done::Ended(turn, Box::new(http_turn(instance, context, *job).await))
-                    }),
-                    None => ended(turn, used_up()),
-                });
-            }
-        }
+        let job = job(shared, current, pending, (turn, context));
+        self.jobs.push(job);
         self.turns.insert(turn, state);
     }
 
@@ -225,10 +186,60 @@ impl Driver {
     }
 }
 
+/// What a call's turn does, up to its commit.
+fn job(
+    shared: &Arc<Shared>,
+    current: &Current,
+    pending: &mut Pending,
+    (turn, context): (TurnId, Arc<TurnContext>),
+) -> BoxFuture<'static, Done> {
+    let at_once = |error| ended(turn, Outcome::untouched(Err(error)));
+    let instance = current.live.instance.clone();
+    let streaming = pending.streaming.take();
+    let checked = match &mut pending.job {
+        Job::Method(Err(error)) => return at_once(error.clone()),
+        Job::Method(Ok(checked)) if checked.method.streams() && streaming.is_none() => {
+            return at_once(used_up());
+        }
+        Job::Method(Ok(checked)) => checked,
+        Job::Http(job) => {
+            return match job.take() {
+                Some(job) => Box::pin(async move {
+                    Done::Ended(turn, Box::new(http_turn(instance, context, *job).await))
+                }),
+                None => at_once(used_up()),
+            };
+        }
+    };
+    let arguments = match take_arguments(checked, &pending.call) {
+        Ok(arguments) => arguments,
+        Err(error) => return at_once(error),
+    };
+    let is_read = checked.is_read();
+    let has_key = !is_read && pending.call.idempotency_key.is_some();
+    let method = MethodTurn {
+        shared: Arc::clone(shared),
+        grain: pending.call.grain.clone(),
+        linked: Arc::clone(&current.live.linked),
+        instance,
+        context,
+        method: Arc::clone(&checked.method),
+        arguments,
+        accept: pending.call.accept,
+        is_read,
+        rollback_on_err: checked.spec.rollback_on_err,
+        fingerprint: has_key.then(|| fingerprint(&pending.call)),
+        settles: pending.call.settles.is_some(),
+    };
+    Box::pin(async move { Done::Ended(turn, Box::new(method.run(streaming).await)) })
+}
+
 /// The end of a request that would have to run again.
-fn used_up() -> Outcome {
-    let detail = "the request's body was used up by a turn that was not kept".to_owned();
-    Outcome::untouched(Err(CallError::Conflict { detail }))
+fn used_up() -> CallError {
+    CallError::Conflict {
+        detail: "the request's body or its stream was used up by a turn that was not kept"
+            .to_owned(),
+    }
 }
 
 /// A turn for which nothing has to be waited.

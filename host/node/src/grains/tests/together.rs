@@ -9,10 +9,11 @@ use super::rig::*;
 use crate::grains::Call;
 use crate::sends::CallStatus;
 
-fn path(hops: &[(&str, u32)]) -> String {
-    let hops: Vec<_> = hops
+/// A path of relays. Before each step two paths wait for each other at the gate, if there is one.
+fn path(keys: &[&str], gate: Option<&str>) -> String {
+    let hops: Vec<_> = keys
         .iter()
-        .map(|(key, ms)| json!({"to": {"kind": "relay", "key": key}, "hold-ms": ms}))
+        .map(|key| json!({"to": {"kind": "relay", "key": key}, "gate": gate}))
         .collect();
     json!([hops]).to_string()
 }
@@ -21,13 +22,7 @@ fn path(hops: &[(&str, u32)]) -> String {
 async fn a_call_goes_through_many_grains_and_comes_back() {
     let node = with("relay", &["about", "notes"]).await;
     assert_eq!(
-        ask(
-            &node,
-            "relay/a",
-            "relay",
-            &path(&[("b", 0), ("c", 0), ("d", 0)])
-        )
-        .await,
+        ask(&node, "relay/a", "relay", &path(&["b", "c", "d"], None)).await,
         json!(["a", "b", "c", "d"])
     );
     let about = ask(
@@ -50,22 +45,14 @@ async fn a_call_goes_through_many_grains_and_comes_back() {
 async fn a_circle_is_refused_at_once_and_by_name() {
     let node = with("relay", &[]).await;
     let began = Instant::now();
-    let refused = error(
-        call(
-            &node,
-            "relay/a",
-            "relay",
-            &path(&[("b", 0), ("c", 0), ("a", 0)]),
-        )
-        .await,
-    );
+    let refused = error(call(&node, "relay/a", "relay", &path(&["b", "c", "a"], None)).await);
     assert!(
         refused
             .to_string()
             .contains("relay/a → relay/b → relay/c → relay/a"),
         "{refused}"
     );
-    let alone = error(call(&node, "relay/s", "relay", &path(&[("s", 0)])).await);
+    let alone = error(call(&node, "relay/s", "relay", &path(&["s"], None)).await);
     assert!(alone.to_string().contains("relay/s → relay/s"), "{alone}");
     assert!(began.elapsed() < Duration::from_secs(10));
     assert!(node.shared.waits.lock().is_empty());
@@ -74,13 +61,14 @@ async fn a_circle_is_refused_at_once_and_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_chains_that_block_each_other_exactly_one_is_refused() {
     let node = with("relay", &[]).await;
+    deploy(&node, "async-reader", spec("async-reader", &["meet"])).await;
     let one = begin(
         &node,
-        Call::new(grain("relay/a"), "relay", path(&[("b", 300)])),
+        Call::new(grain("relay/a"), "relay", path(&["b"], Some("gate"))),
     );
     let two = begin(
         &node,
-        Call::new(grain("relay/b"), "relay", path(&[("a", 300)])),
+        Call::new(grain("relay/b"), "relay", path(&["a"], Some("gate"))),
     );
     let ends = [one.await.unwrap(), two.await.unwrap()];
     let refused: Vec<_> = ends.iter().filter_map(|end| end.as_ref().err()).collect();
@@ -97,10 +85,10 @@ async fn many_chains_without_a_circle_are_all_served() {
     let node = with("relay", &[]).await;
     // Every chain goes from an earlier letter to a later one, so that none can close a circle.
     let chains = (0..60).map(|at| {
-        let mut keys = ["a", "b", "c", "d", "e", "f"].map(|key| (key, 1)).to_vec();
+        let mut keys = vec!["a", "b", "c", "d", "e", "f"];
         keys.retain(|_| fastrand::bool());
         let start = if at % 2 == 0 { "relay/0" } else { "relay/00" };
-        begin(&node, Call::new(grain(start), "relay", path(&keys)))
+        begin(&node, Call::new(grain(start), "relay", path(&keys, None)))
     });
     for chain in chains.collect::<Vec<_>>() {
         chain.await.unwrap().unwrap();
@@ -118,7 +106,7 @@ async fn reads_of_an_async_component_meet_and_its_writes_do_not() {
     let add = || {
         begin(
             &node,
-            Call::new(grain("async-reader/a"), "slow-increment", "[20]"),
+            Call::new(grain("async-reader/a"), "slow-increment", "[]"),
         )
     };
     for one in [add(), add(), add()] {

@@ -387,7 +387,9 @@ pub(super) fn component_problem(error: ComponentError) -> Box<Problem> {
         ComponentError::Client { .. } => &types::BAD_CLIENT,
         ComponentError::NoExports => &types::NO_EXPORTS,
         ComponentError::Resource { .. } => &types::RESOURCE,
-        ComponentError::Unsupported { .. } => &types::UNSUPPORTED_COMPONENT,
+        ComponentError::Stream { .. } | ComponentError::Unsupported { .. } => {
+            &types::UNSUPPORTED_COMPONENT
+        }
         ComponentError::Compile { .. } => &types::COMPILE_FAILED,
         ComponentError::Node { .. } => &types::UNAVAILABLE,
     };
@@ -403,6 +405,9 @@ pub(super) fn component_problem(error: ComponentError) -> Box<Problem> {
             problem.with("offset", offset)
         }
         ComponentError::Client { import, .. } => problem.with("import", import),
+        ComponentError::Stream { function, wit, .. } => {
+            problem.with("function", function).with("wit", wit)
+        }
         ComponentError::NotWasm { .. }
         | ComponentError::CoreModule
         | ComponentError::TooLarge { .. }

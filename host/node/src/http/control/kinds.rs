@@ -189,11 +189,13 @@ fn methods(component: &Component, current: Option<&RevisionRecord>) -> Value {
             .and_then(|record| record.spec.methods.get(&method.name))
             .cloned()
             .unwrap_or_default();
-        let params: Vec<_> = method
+        let mut params: Vec<_> = method
             .params
             .iter()
             .map(|param| json!({ "name": param.name, "type": param.wit }))
             .collect();
+        let body = method.stream_param.iter();
+        params.extend(body.map(|name| json!({ "name": name, "type": "stream<u8>" })));
         json!({
             "name": method.name,
             "mode": spec.mode,

@@ -75,6 +75,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         command.arg("-I").arg(folder);
     }
     command.args(&own).args(&parts.sources);
+    command.arg(format!("-Wl,-z,stack-size={}", job.stack));
     command.arg("-o").arg(job.output());
     job.run(what, &mut command).await?;
     Ok(job.output())
@@ -99,6 +100,8 @@ async fn compiler(job: &Job<'_>) -> Result<(&'static str, Command), BuildError> 
                 "-isystem",
                 "/usr/include/wasm32-wasi",
                 "-L/usr/lib/wasm32-wasi",
+                // As Zig does it: a stack that overflows leaves the memory, and traps, before it reaches any data.
+                "-Wl,--stack-first",
             ]);
             Ok(("clang", command))
         }

@@ -1,10 +1,12 @@
-//! JavaScript and TypeScript: `grain.js` or `grain.ts`, an ES module that exports the interfaces as objects. Types are checked, the module is
-//! bundled with everything that it imports, then put together with a QuickJS engine. Interfaces of the host are imported by their WIT names; the SDK is the
-//! package of its `package.json`.
+//! JavaScript and TypeScript: `grain.js` or `grain.ts`, an ES module that exports the interfaces as objects. Types are checked, against the WIT
+//! too, the module is bundled with everything that it imports, then put together with a QuickJS engine. Interfaces of the host are imported
+//! by their WIT names; the SDK is the package of its `package.json`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use granary_runtime::World;
+use granary_runtime::world::Expected;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -29,13 +31,15 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     let componentize = job.tool(&COMPONENTIZE_QJS).await?;
     let world = job.needed_world()?;
     let sdk = job.carry_sdk("ts", carried::SDK_TS)?;
+    let types = describe(job, world)?;
     if job.language == Language::Ts {
-        check_types(job, world, &entry, &sdk).await?;
+        check_types(job, world, (&entry, &types), &sdk).await?;
     }
+    tell_wide(job, world);
     let bundle = job.work.join("grain.mjs");
     let mut command = Command::new(&esbuild.path);
     command
-        .arg(&entry)
+        .arg(guarded(job, world, entry, &sdk)?)
         .args([
             "--bundle",
             "--format=esm",
@@ -79,27 +83,106 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     Ok(job.output())
 }
 
-/// Checks the types of a module and of what it imports, as the project's `tsconfig.json` says, else strictly.
+/// The interfaces that the SDK's own declarations describe: `declare module "NAME" {`.
+const DECLARED: (&str, &str) = ("src/bindings.d.ts", "declare module \"");
+
+/// Writes what the WIT says as types, for the check and for editors.
+fn describe(job: &Job<'_>, world: &World) -> Result<PathBuf, BuildError> {
+    let (file, mark) = DECLARED;
+    let own = carried::SDK_TS.iter().find(|(path, _)| *path == file);
+    let text = own.and_then(|(_, text)| str::from_utf8(text).ok());
+    let lines = text.unwrap_or_default().lines();
+    let declared: BTreeSet<&str> = lines
+        .filter_map(|line| line.strip_prefix(mark)?.split('"').next())
+        .collect();
+    let text = format!(
+        "/// <reference path=\"../sdk/ts/{file}\" />\n{}",
+        world.typescript(&declared)
+    );
+    let types = job.work.join("wit.d.ts");
+    job.write(&types, text.as_bytes())?;
+    Ok(types)
+}
+
+/// How many functions one line names.
+const WIDE_SHOWN_MAX: usize = 8;
+
+/// Says where the WIT has integers that JavaScript's numbers may not hold.
+fn tell_wide(job: &Job<'_>, world: &World) {
+    let wide = world.wide();
+    if wide.is_empty() {
+        return;
+    }
+    let shown = wide.iter().take(WIDE_SHOWN_MAX);
+    let mut shown: Vec<String> = shown
+        .map(|wide| format!("{} ({})", wide.function, wide.places.join(", ")))
+        .collect();
+    if WIDE_SHOWN_MAX < wide.len() {
+        shown.push(format!("{} more", wide.len() - WIDE_SHOWN_MAX));
+    }
+    (job.say)(&format!(
+        "{}: JavaScript's numbers hold 64-bit integers exactly up to 2^53; a larger argument is refused, a larger result is rounded: {}",
+        job.kind,
+        shown.join("; ")
+    ));
+}
+
+/// The module that is built: the author's, with its methods wrapped where they take 64-bit integers.
+fn guarded(
+    job: &Job<'_>,
+    world: &World,
+    entry: PathBuf,
+    sdk: &Path,
+) -> Result<PathBuf, BuildError> {
+    let objects = world.wide_arguments();
+    if objects.is_empty() {
+        return Ok(entry);
+    }
+    let (module, guard) = (json!(entry), json!(sdk.join("src/exact.js")));
+    let mut text = format!(
+        "import * as grain from {module};\nimport {{ exact }} from {guard};\nexport * from {module};\n"
+    );
+    for (at, (name, functions)) in objects.iter().enumerate() {
+        // The name of an interface may be a word of the language.
+        text.push_str(&format!(
+            "const exact{at} = exact(grain.{name}, {functions});\nexport {{ exact{at} as {name} }};\n"
+        ));
+    }
+    let file = job.work.join("entry.js");
+    job.write(&file, text.as_bytes())?;
+    Ok(file)
+}
+
+/// The module whose lines say what the author's has to export.
+const EXPORTS: &str = "exports.ts";
+
+/// Checks the types of a module and of what it imports, as the project's `tsconfig.json` says, else strictly; and that it exports what the
+/// WIT says.
 async fn check_types(
     job: &Job<'_>,
     world: &World,
-    entry: &Path,
+    (entry, types): (&Path, &Path),
     sdk: &Path,
 ) -> Result<(), BuildError> {
     let tool = job.tool(&TYPESCRIPT).await?;
-    // What the host offers has no types but those of the SDK.
-    let modules = world
-        .namespaces()
-        .into_iter()
-        .map(|namespace| format!("declare module \"{namespace}:*\";\n"));
-    let host = job.work.join("host.d.ts");
-    job.write(&host, modules.collect::<String>().as_bytes())?;
-    let mut options = json!({ "noEmit": true, "skipLibCheck": true });
+    let expected = world.expected();
+    let module = json!(entry.with_extension(""));
+    let lines = expected
+        .iter()
+        .map(|function| format!("grain.{} satisfies {};\n", function.place, function.wanted));
+    let text = format!(
+        "import * as grain from {module};\n{}",
+        lines.collect::<String>()
+    );
+    let exports = job.work.join(EXPORTS);
+    job.write(&exports, text.as_bytes())?;
+    // A `rootDir` of the project's own is not above what is made.
+    let mut options = json!({ "noEmit": true, "skipLibCheck": true, "rootDir": null });
     if let Some((name, types)) = member(sdk, "name").zip(member(sdk, "types")) {
         options["paths"] = json!({ name: [sdk.join(types)] });
     }
     let own = job.source.join("tsconfig.json");
-    let mut config = json!({ "files": [entry, host], "include": [] });
+    let mut config = json!({ "files": [entry, types, exports], "include": [] });
     if own.is_file() {
         config["extends"] = json!(own);
     } else {
@@ -119,7 +202,25 @@ async fn check_types(
         .args(["--pretty", "false", "--project"])
         .arg(&file)
         .current_dir(job.source);
-    job.run("tsc", &mut command).await
+    job.run_translated("tsc", &mut command, &|text| explained(&text, &expected))
+        .await
+}
+
+/// The words of the compiler, where those about [`EXPORTS`] name the function and not a line that nobody has written.
+fn explained(text: &str, expected: &[Expected]) -> String {
+    let place = |line: &str| {
+        let (_, rest) = line.split_once(&format!("{EXPORTS}("))?;
+        let (at, why) = rest.split_once("): ")?;
+        // The first line imports the module.
+        let at: usize = at.split(',').next()?.parse().ok()?;
+        let function = expected.get(at.checked_sub(2)?)?;
+        Some(format!("{} is not as the WIT says: {why}", function.place))
+    };
+    let lines = text.lines();
+    let lines: Vec<String> = lines
+        .map(|line| place(line).unwrap_or_else(|| line.to_owned()))
+        .collect();
+    lines.join("\n")
 }
 
 /// A text of a package's `package.json`.
@@ -127,4 +228,22 @@ fn member(folder: &Path, name: &str) -> Option<String> {
     let text = std::fs::read(folder.join("package.json")).ok()?;
     let json: Value = serde_json::from_slice(&text).ok()?;
     Some(json[name].as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_compiler_says_of_an_export_names_the_function() {
+        let expected = [Expected {
+            place: "api.add".to_owned(),
+            wanted: String::new(),
+        }];
+        let said = "src/grain.ts(1,2): error TS1: a\n../target/granary/x/exports.ts(2,15): error TS1360: b\n  c";
+        assert_eq!(
+            explained(said, &expected),
+            "src/grain.ts(1,2): error TS1: a\napi.add is not as the WIT says: error TS1360: b\n  c"
+        );
+    }
 }

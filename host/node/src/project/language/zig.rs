@@ -22,6 +22,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     command
         .args(["build-exe", "-target", "wasm32-wasi", "-O", "ReleaseSafe"])
         .args(["-fno-entry", "-rdynamic", "-mexec-model=reactor", "-fstrip"])
+        .args(["--stack", &job.stack.to_string()])
         .current_dir(job.source);
     includes(&mut command, &parts);
     command
