@@ -33,19 +33,21 @@ impl Heard {
         event: &ClusterEvent,
         place: impl Fn(&Address) -> Option<usize>,
     ) -> Self {
-        let previous = match event {
-            ClusterEvent::MemberRemoved { previous, .. } => Some(*previous),
-            _ => None,
-        };
-        let role = match event {
-            ClusterEvent::RoleLeaderChanged { role, .. } => Some(role.clone()),
-            _ => None,
-        };
-        let dc = match event {
-            ClusterEvent::UnreachableDataCenter { dc }
-            | ClusterEvent::ReachableDataCenter { dc } => Some(dc.clone()),
-            _ => None,
-        };
+        let (mut previous, mut role, mut dc) = (None, None, None);
+        if let ClusterEvent::MemberRemoved {
+            previous: before, ..
+        } = event
+        {
+            previous = Some(*before);
+        }
+        if let ClusterEvent::RoleLeaderChanged { role: of, .. } = event {
+            role = Some(of.clone());
+        }
+        if let ClusterEvent::UnreachableDataCenter { dc: of }
+        | ClusterEvent::ReachableDataCenter { dc: of } = event
+        {
+            dc = Some(of.clone());
+        }
         Self {
             at,
             name: event.name(),

@@ -190,7 +190,15 @@ impl Case {
             match want {
                 Want::Terminated(nodes) => terminated(world, nodes)?,
                 Want::SameView(same) => same_view(world, &self.expect, *same)?,
-                _ => {
+                Want::Status(..)
+                | Want::Members(_)
+                | Want::Unreachable(_)
+                | Want::Leader(_)
+                | Want::RoleLeader(..)
+                | Want::Oldest(..)
+                | Want::Converged(_)
+                | Want::Event(_)
+                | Want::State(..) => {
                     for host in &on {
                         self.on_one(world, *host, want)?;
                     }

@@ -107,14 +107,16 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{:>6} {:>9} {:>9} {:>14} {:>12} {:>9} {:>14} {:>9}",
+        "{:>6} {:>9} {:>9} {:>9} {:>14} {:>12} {:>9} {:>9} {:>14} {:>9}",
         "nodes",
         "all up",
         "converged",
-        "joining bytes",
+        "messages",
+        "bytes",
         "quiet B/n/s",
         "left",
-        "leave bytes",
+        "messages",
+        "bytes",
         "wall"
     )?;
     for nodes in sizes {
@@ -125,8 +127,8 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
     writeln!(out)?;
     writeln!(
         out,
-        "{:>6} {:>7} {:>16} {:>11} {:>9}",
-        "loss", "pause", "false positives", "first seen", "seen by all"
+        "{:>6} {:>7} {:>18} {:>11} {:>11}",
+        "loss", "pause", "suspicions of live", "first seen", "seen by all"
     )?;
     for loss in [0.0, 0.1, 0.2, 0.3, 0.5] {
         writeln!(out, "{}", detection(&detect(loss, None, 1)))?;
@@ -148,12 +150,14 @@ fn seconds(duration: Option<Duration>) -> String {
 fn row(growth: &Growth, wall: Duration) -> String {
     let each = growth.quiet.bytes as f64 / growth.nodes as f64 / 30.0;
     format!(
-        "{:>6} {:>9} {:>9} {:>14} {each:>12.0} {:>9} {:>14} {:>9}",
+        "{:>6} {:>9} {:>9} {:>9} {:>14} {each:>12.0} {:>9} {:>9} {:>14} {:>9}",
         growth.nodes,
         seconds(growth.all_up),
         seconds(growth.converged),
+        growth.joining.messages,
         growth.joining.bytes,
         seconds(growth.left),
+        growth.leaving.messages,
         growth.leaving.bytes,
         seconds(Some(wall)),
     )
@@ -164,7 +168,7 @@ fn detection(detection: &Detection) -> String {
         .pause
         .map_or_else(|| "–".to_owned(), |pause| format!("{pause:?}"));
     format!(
-        "{:>6} {pause:>7} {:>16} {:>11} {:>9}",
+        "{:>6} {pause:>7} {:>18} {:>11} {:>11}",
         detection.loss,
         detection.false_positives,
         seconds(detection.first),

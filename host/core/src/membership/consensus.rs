@@ -28,6 +28,9 @@ pub const TOPOLOGY: &str = "topology";
 /// The most keys that are watched at a time.
 pub const CHECKS_MAX: usize = 256;
 
+/// The most waits at a time.
+pub const WAITS_MAX: usize = 4096;
+
 /// One wait for agreement. The driver draws it; the core only repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitId(pub u64);
@@ -146,15 +149,25 @@ impl Consensus {
         self.checks.get(key)?.agreed
     }
 
-    /// Waits until a watched key is agreed on, at most until `until`. A key that is not watched ends the wait at once.
-    pub fn wait(&mut self, id: WaitId, key: Arc<str>, until: Time, out: &mut Vec<ConsensusEvent>) {
+    /// Waits until a watched key is agreed on, at most until `until`. A key that is not watched ends the wait at once. Returns false if
+    /// [`WAITS_MAX`] wait already.
+    pub fn wait(
+        &mut self,
+        id: WaitId,
+        key: Arc<str>,
+        until: Time,
+        out: &mut Vec<ConsensusEvent>,
+    ) -> bool {
         match self.checks.get(&key) {
+            Some(Check { agreed: None, .. }) if WAITS_MAX <= self.waits.len() => return false,
             Some(Check { agreed: None, .. }) => self.waits.push(Wait { id, key, until }),
             Some(Check { agreed: value, .. }) => {
-                out.push(ConsensusEvent::Waited { id, value: *value })
+                let value = *value;
+                out.push(ConsensusEvent::Waited { id, value });
             }
             None => out.push(ConsensusEvent::Waited { id, value: None }),
         }
+        true
     }
 
     /// When [`Consensus::wake`] has something to do.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{Address, UniqueAddress};
 use super::member::Member;
-use super::reachability::{Reach, Reachability};
+use super::reachability::Reachability;
 use super::vector_clock::{ClockNode, Relation, VectorClock};
 pub use change::{Change, ChangeError};
 pub use form::FormError;
@@ -230,7 +230,7 @@ impl Gossip {
 
     /// Whether one node, in its own eyes, can reach another.
     pub fn can_reach(&self, from: &UniqueAddress, to: &UniqueAddress) -> bool {
-        self.reachability.by(from, to).unwrap_or(Reach::Reachable) == Reach::Reachable
+        self.reachability.is_reachable_from(from, to)
     }
 
     /// The place of a member.

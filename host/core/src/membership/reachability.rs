@@ -98,11 +98,6 @@ impl Reachability {
         self.aggregate(subject) == Reach::Reachable
     }
 
-    /// Whether there is no row at all.
-    pub fn is_all_reachable(&self) -> bool {
-        self.observers.values().all(|said| said.rows.is_empty())
-    }
-
     /// Every node that some observer, of those that count, cannot reach, and what comes of their words. None of them is `Reachable`.
     pub fn judged<'a>(
         &'a self,
@@ -196,18 +191,6 @@ impl Reachability {
     /// Whether two tables have the same rows.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         core::ptr::eq(self, other) || self.rows().eq(other.rows())
-    }
-
-    /// Only the rows of some observers; versions stay.
-    #[must_use]
-    pub fn of_observers(&self, counts: impl Fn(&UniqueAddress) -> bool) -> Self {
-        let mut kept = self.clone();
-        for (observer, said) in &mut kept.observers {
-            if !counts(observer) {
-                said.rows.clear();
-            }
-        }
-        kept
     }
 
     /// Forgets nodes, as observers and as subjects.

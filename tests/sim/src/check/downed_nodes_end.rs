@@ -7,6 +7,7 @@ use granary_core::membership::address::UniqueAddress;
 use granary_core::membership::member::Status;
 
 use super::Rule;
+use crate::scenario::Action;
 use crate::view;
 use crate::world::{Fact, World};
 
@@ -33,6 +34,18 @@ impl Rule for DownedNodesEnd {
                 self.knows.remove(*this);
                 return Ok(());
             }
+            Fact::Step(Action::Resume(nodes)) => {
+                // Nobody can end while it stands still.
+                for node in nodes
+                    .iter()
+                    .filter_map(|node| world.hosts()[*node].this.as_ref())
+                {
+                    if let Some(since) = self.knows.get_mut(node) {
+                        *since = at;
+                    }
+                }
+                return Ok(());
+            }
             Fact::Started { .. }
             | Fact::Notice { .. }
             | Fact::Callback { .. }
@@ -49,7 +62,6 @@ impl Rule for DownedNodesEnd {
                 self.knows.entry(this.clone()).or_insert(at);
             }
         }
-        // A paused process does not know how late it is.
         let late = |(node, since): &(&UniqueAddress, &Duration)| {
             **since + BOUND < at && view::running(world).any(|running| running == *node)
         };

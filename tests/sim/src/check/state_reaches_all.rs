@@ -13,22 +13,25 @@ impl Rule for StateReachesAll {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
-        let settled: Vec<usize> = view::settled(world).collect();
-        for owner in &settled {
-            let host = &world.hosts()[*owner];
-            for (key, value) in &host.shared {
-                for reader in &settled {
-                    let found = view::shared(world, *reader, *owner, key);
-                    if found != *value {
-                        return Err(format!(
-                            "{}/{key} is {value:?}, but {} reads {found:?}",
-                            host.node.name,
-                            world.hosts()[*reader].node.name
-                        ));
-                    }
-                }
+        for owner in view::settled(world) {
+            for (key, value) in &world.hosts()[owner].shared {
+                reaches_all(world, owner, key, value.as_deref())?;
             }
         }
         Ok(())
     }
+}
+
+fn reaches_all(world: &World, owner: usize, key: &str, value: Option<&str>) -> Result<(), String> {
+    let name = |place: usize| world.hosts()[place].node.name.as_str();
+    for reader in view::settled(world) {
+        let found = view::shared(world, reader, owner, key);
+        if found.as_deref() != value {
+            let (owner, reader) = (name(owner), name(reader));
+            return Err(format!(
+                "{owner}/{key} is {value:?}, but {reader} reads {found:?}"
+            ));
+        }
+    }
+    Ok(())
 }

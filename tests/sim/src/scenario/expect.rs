@@ -122,10 +122,8 @@ pub(super) fn read<'t>(
             if wants.is_empty() && reader.problems.len() == found {
                 reader.problem(line, "expect", "expects nothing");
             }
-            let negative = |want: &Want| match want {
-                Want::Event(event) => event.count == Some(0),
-                _ => true,
-            };
+            let negative =
+                |want: &Want| !matches!(want, Want::Event(event) if event.count != Some(0));
             if matches!(when, When::Always(..)) && !wants.iter().all(negative) {
                 reader.problem(
                     line,

@@ -121,16 +121,13 @@ impl<'t> Reader<'t> {
 
     /// The table that `field` is.
     pub(super) fn table(&mut self, field: &Field<'t>) -> Option<Fields<'t>> {
-        match field.value.get_ref() {
-            DeValue::Table(table) => Some(self.open(&field.key, field.line, table)),
-            other => {
-                self.slip(
-                    field,
-                    format!("a table is wanted, not a {}", other.type_str()),
-                );
-                None
-            }
-        }
+        let value = field.value.get_ref();
+        let Some(table) = value.as_table() else {
+            let found = value.type_str();
+            self.slip(field, format!("a table is wanted, not a {found}"));
+            return None;
+        };
+        Some(self.open(&field.key, field.line, table))
     }
 
     /// Whether it is a table.

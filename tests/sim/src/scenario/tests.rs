@@ -105,6 +105,17 @@ fn a_step_says_what_is_missing_or_impossible() {
             "do = \"leave\"\nnode = \"a\"",
             "step.do: impossible for a: it was never started",
         ),
+    ] {
+        let found = step(rest);
+        assert!(found.contains(wanted), "{rest}: {found}");
+        assert!(found.starts_with("line "), "{found}");
+    }
+}
+
+#[test]
+fn a_step_says_which_of_its_values_will_not_do() {
+    let step = |rest: &str| slip(&format!("[[step]]\nat = \"0s\"\n{rest}\n"));
+    for (rest, wanted) in [
         (
             "do = \"cut\"",
             "step.from: is missing for this kind of step",

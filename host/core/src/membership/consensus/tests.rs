@@ -145,11 +145,13 @@ fn a_wait_ends_with_agreement_or_with_its_time() {
     let mut out = Vec::new();
     let (first, second) = (WaitId(1), WaitId(2));
     let waited = |id, value| ConsensusEvent::Waited { id, value };
-    bench.consensus.wait(first, "k".into(), Time(10), &mut out);
-    bench.consensus.wait(second, "k".into(), Time(20), &mut out);
-    bench
-        .consensus
-        .wait(WaitId(3), "x".into(), Time(20), &mut out);
+    assert!(bench.consensus.wait(first, "k".into(), Time(10), &mut out));
+    assert!(bench.consensus.wait(second, "k".into(), Time(20), &mut out));
+    assert!(
+        bench
+            .consensus
+            .wait(WaitId(3), "x".into(), Time(20), &mut out)
+    );
     assert_eq!(out, [waited(WaitId(3), None)], "nobody watches that");
     assert_eq!(bench.consensus.next_wake(), Some(Time(10)));
     out.clear();
@@ -159,7 +161,7 @@ fn a_wait_ends_with_agreement_or_with_its_time() {
     assert_eq!(bench.update(), [agreed(7), waited(second, Some(7))]);
     assert_eq!(bench.consensus.next_wake(), None);
     out.clear();
-    bench.consensus.wait(first, "k".into(), Time(30), &mut out);
+    assert!(bench.consensus.wait(first, "k".into(), Time(30), &mut out));
     assert_eq!(out, [waited(first, Some(7))]);
 }
 
@@ -167,9 +169,11 @@ fn a_wait_ends_with_agreement_or_with_its_time() {
 fn who_waits_for_a_key_that_is_dropped_waits_in_vain() {
     let mut bench = Bench::new();
     let mut out = Vec::new();
-    bench
-        .consensus
-        .wait(WaitId(1), "k".into(), Time(10), &mut out);
+    assert!(
+        bench
+            .consensus
+            .wait(WaitId(1), "k".into(), Time(10), &mut out)
+    );
     bench.consensus.drop_key("k", &mut out);
     let id = WaitId(1);
     assert_eq!(out, [ConsensusEvent::Waited { id, value: None }]);
@@ -181,6 +185,19 @@ fn a_value_of_another_form_is_no_number() {
     assert_eq!((Extract::NUMBER.of)(&[1, 0, 0, 0, 0, 0, 0, 0]), Some(1));
     assert_eq!((Extract::NUMBER.of)(&[1]), None);
     assert_ne!((Extract::WHOLE.of)(&[1]), (Extract::WHOLE.of)(&[2]));
+}
+
+#[test]
+fn so_many_waits_and_no_more() {
+    let mut consensus = Consensus::default();
+    let mut out = Vec::new();
+    assert!(consensus.register("k".into(), Extract::WHOLE));
+    let mut wait = |id| consensus.wait(WaitId(id), "k".into(), Time(10), &mut out);
+    assert!((0..WAITS_MAX as u64).all(&mut wait));
+    assert!(!wait(WAITS_MAX as u64));
+    out.clear();
+    consensus.wake(Time(10), &mut out);
+    assert_eq!(out.len(), WAITS_MAX);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::fixture::{node, picture};
 use super::super::member::{Decider, Member, Profile, Status};
+use super::super::reachability::Reach;
 use super::*;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];

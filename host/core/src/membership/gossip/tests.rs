@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::super::fixture::{names, node, picture, with};
 use super::super::member::{Decider, Profile, Status};
+use super::super::reachability::Reach;
 use super::form::Form;
 use super::*;
 use crate::id::Time;

@@ -7,7 +7,7 @@ use super::share::tell_consensus;
 use super::{Membership, Phase};
 use crate::id::Time;
 use crate::membership::broadcast::BroadcastError;
-use crate::membership::consensus::{CHECKS_MAX, Extract};
+use crate::membership::consensus::{CHECKS_MAX, Extract, WAITS_MAX, WaitId};
 use crate::membership::effects::Effect;
 use crate::membership::inputs::{Answer, CallbackId, Command, CommandError, CommandId};
 use crate::membership::subscription::{Notice, SubscriberId, TooMany};
@@ -95,14 +95,30 @@ impl Membership {
                 tell_consensus(events, out);
             }
             Command::AwaitConsensus { wait, key, timeout } => {
-                let mut events = Vec::new();
-                let until = now.after(timeout);
-                self.consensus.wait(wait, key, until, &mut events);
-                tell_consensus(events, out);
+                self.wait(wait, key, now.after(timeout), out)?;
             }
             Command::ClearQuarantine { node } => self.clear_quarantine(&node, out),
         }
         Ok(Answer::Done)
+    }
+
+    fn wait(
+        &mut self,
+        id: WaitId,
+        key: Arc<str>,
+        until: Time,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
+        let mut events = Vec::new();
+        if !self.consensus.wait(id, key, until, &mut events) {
+            return Err(CommandError::Limit {
+                limit: "consensus-waits",
+                max: WAITS_MAX,
+                actual: WAITS_MAX + 1,
+            });
+        }
+        tell_consensus(events, out);
+        Ok(())
     }
 
     fn register(
