@@ -7,8 +7,10 @@ use granary_sim::scenario::Scenario;
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let entries = std::fs::read_dir(&folder).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(&folder).expect("the scenarios lie beside the tests");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a folder that is there can be read").path())
+        .collect();
     files.retain(|file| file.extension().is_some_and(|end| end == "toml"));
     files.sort();
     files
