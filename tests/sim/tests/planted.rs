@@ -169,7 +169,7 @@ fn own(_host: usize, _state: &ClusterState) -> Option<ClusterState> {
 
 /// What `rules` say of a run with a bug.
 fn found(text: &str, rules: &Rules, bug: Option<Box<dyn Tamper>>) -> Result<(), String> {
-    let scenario = Scenario::parse(text).unwrap();
+    let scenario = Scenario::parse(text).expect("the scenario is as the format says");
     let mut world = World::new(&scenario, 7);
     world.watch(Box::new(rules.clone()));
     if let Some(bug) = bug {
@@ -304,11 +304,10 @@ fn a_member_that_goes_back() {
             .any(|member| member.status == Status::Exiting);
         (host == 0 && leaving).then(|| {
             with_members(state, |members| {
-                for member in members {
-                    if member.status == Status::Exiting {
-                        member.status = Status::Up;
-                    }
-                }
+                let exiting = members
+                    .iter_mut()
+                    .filter(|member| member.status == Status::Exiting);
+                exiting.for_each(|member| member.status = Status::Up);
             })
         })
     };

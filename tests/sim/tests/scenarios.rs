@@ -17,8 +17,10 @@ fn files() -> Vec<PathBuf> {
 }
 
 fn read(file: &Path) -> Scenario {
-    let text = std::fs::read_to_string(file).unwrap();
-    Scenario::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    let text = std::fs::read_to_string(file).expect("it was listed a moment ago");
+    Scenario::parse(&text)
+        .map_err(|error| format!("{}: {error}", file.display()))
+        .expect("the scenario is as the format says")
 }
 
 #[test]
