@@ -144,7 +144,7 @@ impl Guest for Streams {
     }
 
     async fn kept() -> Vec<String> {
-        let entries = state::list("").map(|entry| entry.expect("the state is readable"));
+        let entries = state::scan("").map(|entry| entry.expect("the state is readable"));
         let shown = entries.map(|(name, value)| {
             let value = String::from_utf8_lossy(&value).into_owned();
             format!("{name}={value}")
