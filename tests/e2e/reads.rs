@@ -157,7 +157,9 @@ async fn bytes_pass_up_to_the_very_limits_of_arguments_and_results() {
     );
     // The answer comes while the client still writes; it must arrive.
     for longer in [1, 4 << 20, 40 << 20] {
-        let problem = echoed(vec![0; bytes.len() + longer]).await.problem(413);
-        assert_eq!(problem.0["limit"], "arguments");
+        let refused = echoed(vec![0; bytes.len() + longer]).await;
+        assert_eq!(refused.problem(413).0["limit"], "arguments");
+        // Its rest is not read: the next request must not follow on the same connection.
+        assert_eq!(refused.header("connection"), "close");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
+use http::header::CONNECTION;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -27,7 +28,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The problem of a body that is too large.
+    /// The problem of a body that is too large. Its rest is not read: the connection ends, and the client must not take it for its next request.
     pub(super) fn too_large(&self) -> Box<Problem> {
         let detail = format!(
             "limit '{}' exceeded: the body is longer than {} bytes",
@@ -35,6 +36,7 @@ impl Bounds {
         );
         Problem::new(&types::LIMIT_EXCEEDED, detail)
             .with_status(413)
+            .with_header(CONNECTION, "close")
             .over(self.limit)
     }
 }
@@ -118,7 +120,7 @@ fn slow(patience: Duration) -> Box<Problem> {
         "nothing of the body came for {}",
         humantime::format_duration(patience)
     );
-    Problem::new(&types::SLOW_BODY, detail)
+    Problem::new(&types::SLOW_BODY, detail).with_header(CONNECTION, "close")
 }
 
 /// A client's body with a limit on its length and on the time between two pieces.
