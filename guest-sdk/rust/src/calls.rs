@@ -67,6 +67,10 @@ pub fn grain(kind: impl Into<String>, key: impl Into<String>) -> Remote {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the type is generated, and a derive there falls on every type of the contract"
+)]
 impl Default for CallOptions {
     fn default() -> Self {
         Self {
@@ -76,6 +80,10 @@ impl Default for CallOptions {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the type is generated, and a derive there falls on every type of the contract"
+)]
 impl Default for SendOptions {
     fn default() -> Self {
         Self { delay: None }
