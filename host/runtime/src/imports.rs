@@ -16,14 +16,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use wasmtime::component::{
-    Accessor, ComponentNamedList, GuestTaskId, Lift, Linker, LinkerInstance, Lower, Resource,
+    Accessor, ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource,
 };
 use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::bindings::LinkOptions;
 
 use crate::guest::Guest;
-use crate::guest::turn::Turn;
+use crate::guest::turn::{BesideId, Turn};
 use crate::{EngineKind, Host};
 
 /// Links everything that needs no grant, or that refuses by itself where there is none.
@@ -55,8 +55,8 @@ pub(crate) fn link_config(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 pub(crate) enum TurnKey {
     /// The only one.
     Alone,
-    /// One of several, by the task that it started as.
-    Beside(GuestTaskId),
+    /// One of several.
+    Beside(BesideId),
 }
 
 /// Which turn the running code belongs to. To be asked while the import's own task is the current one: up to the first await. None in start code, and in an async component's task that outlived its turn: nothing is
@@ -66,23 +66,18 @@ pub(crate) fn current(store: &mut StoreContextMut<'_, Guest>) -> Option<TurnKey>
     if turns.alone.is_some() {
         return Some(TurnKey::Alone);
     }
-    if turns.beside.is_empty() {
+    if !turns.several() {
         return None;
     }
     let root = store.async_call_stack().ok()?.last()?;
-    Some(TurnKey::Beside(root))
+    store.data().turns.of_task(root).map(TurnKey::Beside)
 }
 
 /// The turn of a key, unless it has ended.
 pub(crate) fn turn(guest: &mut Guest, key: TurnKey) -> Option<&mut Turn> {
     match key {
         TurnKey::Alone => guest.turns.alone.as_mut(),
-        TurnKey::Beside(task) => guest
-            .turns
-            .beside
-            .iter_mut()
-            .find(|(id, _)| *id == task)
-            .map(|(_, turn)| turn),
+        TurnKey::Beside(id) => guest.turns.get_mut(id),
     }
 }
 

@@ -139,13 +139,25 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
+/// One of several turns.
+///
+/// Wasmtime gives a task's id to another one when the task has exited, which may be before its turn is found to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BesideId {
+    number: u64,
+    /// What it started as.
+    task: GuestTaskId,
+}
+
 /// The turns of a store.
 #[derive(Default)]
 pub(crate) struct Turns {
     /// The one turn of a synchronous component, or the turn of an async one that must be alone.
     pub(crate) alone: Option<Turn>,
-    /// The turns of an async component that run side by side, each by the guest task that it started as.
-    pub(crate) beside: Vec<(GuestTaskId, Turn)>,
+    /// The turns of an async component that run side by side.
+    beside: Vec<(BesideId, Turn)>,
+    /// How many there have been.
+    numbered: u64,
     /// How much of the store's time has been charged to turns.
     charged: Duration,
 }
@@ -154,6 +166,43 @@ impl Turns {
     /// Whether none runs.
     pub(crate) fn is_empty(&self) -> bool {
         self.alone.is_none() && self.beside.is_empty()
+    }
+
+    /// Adds a turn that has started as a task.
+    pub(crate) fn add(&mut self, task: GuestTaskId, turn: Turn) -> BesideId {
+        let number = self.numbered;
+        self.numbered += 1;
+        let id = BesideId { number, task };
+        self.beside.push((id, turn));
+        id
+    }
+
+    /// The turn whose task runs. Of several that started as tasks of one id, only the last can.
+    pub(crate) fn of_task(&self, task: GuestTaskId) -> Option<BesideId> {
+        let ids = self.beside.iter().map(|(id, _)| *id);
+        ids.filter(|id| id.task == task).max_by_key(|id| id.number)
+    }
+
+    /// A turn that has not ended.
+    pub(crate) fn get_mut(&mut self, id: BesideId) -> Option<&mut Turn> {
+        let mut turns = self.beside.iter_mut();
+        turns.find(|(other, _)| *other == id).map(|(_, turn)| turn)
+    }
+
+    /// Takes a turn out: it has ended.
+    pub(crate) fn take(&mut self, id: BesideId) -> Option<Turn> {
+        let at = self.beside.iter().position(|(other, _)| *other == id)?;
+        Some(self.beside.swap_remove(at).1)
+    }
+
+    /// Whether the host has stopped one of those that run side by side.
+    pub(crate) fn any_stopped(&self) -> bool {
+        self.beside.iter().any(|(_, turn)| turn.was_stopped())
+    }
+
+    /// Whether turns run side by side.
+    pub(crate) fn several(&self) -> bool {
+        !self.beside.is_empty()
     }
 
     /// Sets the store's time back.

@@ -24,7 +24,7 @@ use granary_core::turn::Wishes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep_until;
-use wasmtime::component::{Accessor, Func, GuestTaskId, HasSelf, Instance as Component, Val};
+use wasmtime::component::{Accessor, Func, HasSelf, Instance as Component, Val};
 use wasmtime::{AsContextMut, StoreContextMut};
 
 use super::guard::{Body, Slow, poll_metered};
@@ -35,9 +35,9 @@ use super::{Answered, Ended, failure};
 use crate::engine::lane::SlowLane;
 use crate::guest::Guest;
 use crate::guest::meter::Meter;
-use crate::guest::turn::{Gate, Turn};
+use crate::guest::turn::{BesideId, Gate, Turn};
 use crate::link::Exports;
-use crate::{Arguments, Method, Results, TurnContext};
+use crate::{Arguments, Method, Repoll, Results, TurnContext};
 
 /// One turn that may run beside others.
 pub(crate) struct Entry {
@@ -101,11 +101,11 @@ impl Beside {
 pub(crate) fn start(slot: Arc<Slot>, beside: Arc<Beside>, meter: Arc<Meter>, lane: SlowLane) {
     meter.begin_turn();
     let body = Box::pin(run(slot, beside));
-    drop(tokio::spawn(Session {
+    drop(tokio::spawn(Repoll::new(Session {
         body: Some(body),
         meter,
         lane,
-    }));
+    })));
 }
 
 async fn run(slot: Arc<Slot>, beside: Arc<Beside>) {
@@ -137,7 +137,7 @@ pub(crate) fn conflict() -> CallError {
 }
 
 /// The turns that were started and have not ended.
-type Open = Mutex<Vec<(GuestTaskId, oneshot::Sender<Ended>)>>;
+type Open = Mutex<Vec<(BesideId, oneshot::Sender<Ended>)>>;
 
 /// Runs turns until none is left. Whether the store lives on.
 async fn side_by_side(live: &mut Live, beside: &Beside) -> bool {
@@ -177,7 +177,7 @@ type Store<'a> = &'a Accessor<Guest, HasSelf<Guest>>;
 
 /// A turn that has answered and may still be at work.
 struct Tail {
-    task: GuestTaskId,
+    turn: BesideId,
     context: Arc<TurnContext>,
     results: Vec<Val>,
     progress: Arc<Progress>,
@@ -289,8 +289,8 @@ fn overdue(
         let mut store = access.as_context_mut();
         let guest = store.data_mut();
         let limits = guest.linked.spec().limits;
-        for (task, turn) in &mut guest.turns.beside {
-            if let Some(tail) = late.iter().find(|tail| tail.task == *task) {
+        for tail in late {
+            if let Some(turn) = guest.turns.get_mut(tail.turn) {
                 turn.stop_tail(&limits, tail.progress.flows());
             }
         }
@@ -336,7 +336,7 @@ async fn one(
             Outlet::new(store, channels, method, streaming, arguments.to_mut())
         })?);
     }
-    let (call, task) = store.with(|mut access| {
+    let (call, turn) = store.with(|mut access| {
         let mut store = access.as_context_mut();
         store.set_epoch_deadline(1);
         let call = function.start_call_concurrent(&mut store, &arguments, &mut results)?;
@@ -344,10 +344,10 @@ async fn one(
         let guest = store.data_mut();
         let limits = guest.linked.spec().limits;
         let turn = Turn::new(Arc::clone(&context), limits, gate);
-        guest.turns.beside.push((task, turn));
-        Ok::<_, wasmtime::Error>((call, task))
+        let turn = guest.turns.add(task, turn);
+        Ok::<_, wasmtime::Error>((call, turn))
     })?;
-    open.lock().push((task, done));
+    open.lock().push((turn, done));
     function.finish_call_concurrent(store, call).await?;
     if let Some(outlet) = outlet
         && let Some(value) =
@@ -357,7 +357,7 @@ async fn one(
         stream::resolve(&mut results, value);
     }
     Ok(Some(Tail {
-        task,
+        turn,
         context,
         results,
         progress,
@@ -386,8 +386,8 @@ impl Tail {
 
 /// A turn is over: what it leaves and its answer go to whoever waits for it.
 fn end(store: Store<'_>, tail: Tail, open: &Open) {
-    let turn = store.with(|mut access| finish(access.as_context_mut().data_mut(), tail.task));
-    let done = take(&mut open.lock(), tail.task);
+    let turn = store.with(|mut access| finish(access.as_context_mut().data_mut(), tail.turn));
+    let done = waiting(&mut open.lock(), tail.turn);
     if let (Some(turn), Some(done)) = (turn, done) {
         let (cpu, wishes) = (turn.used(), turn.wishes);
         drop(
@@ -416,30 +416,34 @@ fn find(
 }
 
 /// Ends a turn, charging it what it has used since the last tick.
-fn finish(guest: &mut Guest, task: GuestTaskId) -> Option<Turn> {
+fn finish(guest: &mut Guest, turn: BesideId) -> Option<Turn> {
     let used = guest.meter.look().used;
     guest.turns.charge(used, &guest.linked.spec().limits);
-    take(&mut guest.turns.beside, task)
+    guest.turns.take(turn)
 }
 
-fn take<T>(list: &mut Vec<(GuestTaskId, T)>, task: GuestTaskId) -> Option<T> {
-    let at = list.iter().position(|(id, _)| *id == task)?;
-    Some(list.swap_remove(at).1)
+/// Who waits for a turn.
+fn waiting(
+    open: &mut Vec<(BesideId, oneshot::Sender<Ended>)>,
+    turn: BesideId,
+) -> Option<oneshot::Sender<Ended>> {
+    let at = open.iter().position(|(id, _)| *id == turn)?;
+    Some(open.swap_remove(at).1)
 }
 
 /// The store has died: every turn that was under way hears of it.
 fn fail_all(
     live: &mut Live,
     error: wasmtime::Error,
-    open: Vec<(GuestTaskId, oneshot::Sender<Ended>)>,
+    open: Vec<(BesideId, oneshot::Sender<Ended>)>,
 ) {
     let limits = live.store.data().linked.spec().limits;
-    let mut turns = std::mem::take(&mut live.store.data_mut().turns.beside);
+    let mut turns = std::mem::take(&mut live.store.data_mut().turns);
     // A turn that the host stopped is known to be the one; of a trap nobody can tell whose it was.
-    let stopped = turns.iter().any(|(_, turn)| turn.was_stopped());
+    let stopped = turns.any_stopped();
     let shared = failure::call_error(error, &mut live.store, None);
-    for (task, done) in open {
-        let turn = take(&mut turns, task);
+    for (turn, done) in open {
+        let turn = turns.take(turn);
         let cpu = turn.as_ref().map_or(Duration::ZERO, Turn::used);
         let own = turn.and_then(Turn::into_stopped);
         let error = match own {

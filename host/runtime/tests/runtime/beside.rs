@@ -1,5 +1,6 @@
 //! Async components: reads side by side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use granary_core::error::{CallError, LimitName};
@@ -10,7 +11,7 @@ use granary_runtime::EngineKind;
 use crate::bench::{Grain, context, grain, runtime};
 
 /// `meet(n)` comes back once `n` calls of it are under way, with whether its own caller has given up. `alone` does not wait.
-/// `linger` answers and goes on for so many yields, then writes down that it has. `lingered` tells. `spin` loops.
+/// `linger` answers and goes on for so many yields, then writes down that it has. `lingered` tells. `spin` loops. `hold` comes back after `release`.
 const MEETING: &str = r#"(component
     (import "granary:grain/context@0.1.0" (instance $context (export "is-cancelled" (func (result bool)))))
     (core func $cancelled (canon lower (func $context "is-cancelled")))
@@ -22,6 +23,7 @@ const MEETING: &str = r#"(component
         (global $wanted (mut i32) (i32.const 0))
         (global $tail (mut i32) (i32.const 0))
         (global $lingered (mut i32) (i32.const 0))
+        (global $released (mut i32) (i32.const 0))
         (func $go (result i32)
             (if (result i32) (i32.ge_u (global.get $here) (global.get $wanted))
                 (then (call $answer (call $cancelled)) (i32.const 0))
@@ -40,13 +42,21 @@ const MEETING: &str = r#"(component
             (if (result i32) (i32.eqz (global.get $tail))
                 (then (global.set $lingered (i32.const 1)) (i32.const 0))
                 (else (i32.const 1))))
-        (func (export "lingered") (result i32) (global.get $lingered)))
+        (func (export "lingered") (result i32) (global.get $lingered))
+        (func (export "hold") (result i32) (i32.const 1))
+        (func (export "hold-on") (param i32 i32 i32) (result i32)
+            (if (result i32) (global.get $released)
+                (then (call $answer (i32.const 1)) (i32.const 0))
+                (else (i32.const 1))))
+        (func (export "release") (global.set $released (i32.const 1))))
     (core instance $i (instantiate $m (with "" (instance (export "answer" (func $answer)) (export "cancelled" (func $cancelled))))))
     (func $meet async (param "n" u32) (result u32) (canon lift (core func $i "meet") async (callback (core func $i "meet-on"))))
     (func $spin async (result u32) (canon lift (core func $i "spin") async (callback (core func $i "no-callback"))))
     (func $linger async (param "n" u32) (result u32) (canon lift (core func $i "linger") async (callback (core func $i "linger-on"))))
     (func $lingered (result u32) (canon lift (core func $i "lingered")))
-    (instance $api (export "meet" (func $meet)) (export "spin" (func $spin)) (export "linger" (func $linger)) (export "lingered" (func $lingered)))
+    (func $hold async (result u32) (canon lift (core func $i "hold") async (callback (core func $i "hold-on"))))
+    (func $release (canon lift (core func $i "release")))
+    (instance $api (export "hold" (func $hold)) (export "release" (func $release)) (export "meet" (func $meet)) (export "spin" (func $spin)) (export "linger" (func $linger)) (export "lingered" (func $lingered)))
     (export "t:t/api" (instance $api)))"#;
 
 async fn meeting(limits: Limits) -> Grain {
@@ -70,6 +80,42 @@ async fn reads_run_side_by_side_and_each_import_knows_whose_call_it_works_for() 
         ),
         ("1".to_owned(), "0".to_owned())
     );
+}
+
+/// Whether a read found that its own caller has given up.
+async fn meet_alone(grain: &Grain, given_up: bool) -> String {
+    let context = context(Mode::Read);
+    if given_up {
+        context.cancel();
+    }
+    let ended = grain.instance.run(context, grain.work("meet", "[1]")).await;
+    grain.json("meet", ended).unwrap()
+}
+
+/// The engine gives the id of a task that has exited to the next one, maybe before the turn of the first is found to be over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_turn_is_not_taken_for_one_whose_task_had_the_same_id() {
+    let grain = Arc::new(meeting(Limits::DEFAULT).await);
+    let hold = tokio::spawn({
+        let grain = grain.clone();
+        async move { grain.turn(Mode::Read, "hold", "").await }
+    });
+    let callers = [false, true, false, true].map(|cancelled| {
+        let grain = grain.clone();
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                assert_eq!(
+                    meet_alone(&grain, cancelled).await,
+                    u32::from(cancelled).to_string()
+                );
+            }
+        })
+    });
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    grain.turn(Mode::Read, "release", "").await.result.unwrap();
+    hold.await.unwrap().result.unwrap();
 }
 
 #[tokio::test]
