@@ -42,6 +42,7 @@ mod limits;
 mod reads;
 mod revisions;
 mod side_by_side;
+mod stream_items;
 mod streams;
 mod typed_calls;
 

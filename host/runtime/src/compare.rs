@@ -32,7 +32,7 @@ mod flow;
 #[cfg(test)]
 mod tests;
 
-use crate::interface::{self, ClientImport, Interface, Method, Shape, Ty};
+use crate::interface::{self, ClientImport, Flow, Interface, Method, Shape, Ty};
 use flow::{Direction, Walk};
 
 /// What a change of interface means for callers.
@@ -204,6 +204,11 @@ fn params(walk: &mut Walk<'_>, old: &Method, new: &Method) {
 fn result(walk: &mut Walk<'_>, old: &Method, new: &Method) {
     let ((old_ok, old_err), (new_ok, new_err)) = (outcomes(old), outcomes(new));
     let path = format!("{}/result", old.name);
+    // The items of streams may differ as values may, but bytes are no document.
+    let (old_ok, new_ok) = match (old.item_ty, new.item_ty) {
+        (Some(was), Some(is)) if gives_bytes(old) == gives_bytes(new) => (Some(was), Some(is)),
+        (Some(_) | None, _) => (old_ok, new_ok),
+    };
     match (old_ok, new_ok) {
         (Some(was), Some(is)) => walk.types(&path, was, is, Direction::Result),
         (Some(_), None) => walk.note(&path, "result removed", true),
@@ -223,6 +228,10 @@ fn result(walk: &mut Walk<'_>, old: &Method, new: &Method) {
         (None, Some(_)) => walk.note(&path, "may answer err now", false),
         (Some(None), Some(None)) | (None, None) => {}
     }
+}
+
+fn gives_bytes(method: &Method) -> bool {
+    method.flow.is_some_and(Flow::is_bytes)
 }
 
 /// What a method gives as its value, and what with `err`, if it has that.

@@ -22,7 +22,7 @@ pub use clients::{ClientImport, ClientMethod};
 pub use docs::embed_docs;
 pub use error::ComponentError;
 pub(crate) use nearest::nearest;
-pub use stream::{Flow, Item};
+pub use stream::Flow;
 pub(crate) use types::{Member, Members, Shape, Ty, Types};
 
 use crate::value::LastFit;

@@ -35,7 +35,7 @@ pub use host::{
 pub use instance::stream::{StreamFormat, Streaming};
 pub use instance::{Answered, Ended, HeldResponse, HttpBody, Instance, Seat, Work};
 pub use interface::{
-    ClientImport, ClientMethod, ComponentError, Flow, Import, Interface, Item, Method, Param,
+    ClientImport, ClientMethod, ComponentError, Flow, Import, Interface, Method, Param,
 };
 pub use link::{LinkError, Linked};
 pub use repoll::Repoll;

@@ -11,6 +11,8 @@ mod bench;
 mod beside;
 #[path = "runtime/cache.rs"]
 mod cache;
+#[path = "runtime/flows.rs"]
+mod flows;
 #[path = "runtime/limits.rs"]
 mod limits;
 #[path = "runtime/linking.rs"]

@@ -10,7 +10,7 @@ use granary_core::error::CallError;
 use granary_core::limits::Limits;
 use granary_core::turn::Wishes;
 use tokio::time::timeout_at;
-use wasmtime::component::{Func, Instance as Component, Val};
+use wasmtime::component::{Accessor, Func, Instance as Component, Val};
 use wasmtime::{AsContextMut, Store};
 
 use super::failure;
@@ -23,6 +23,9 @@ use crate::guest::turn::{Gate, Turn};
 use crate::http::incoming;
 use crate::link::Exports;
 use crate::{Arguments, Method, Results, TurnContext};
+
+/// Rounds of the store's event loop in which the host takes what a guest has written before it came to rest.
+const ROUNDS_AT_REST: u8 = 4;
 
 /// A guest that can run. Dropping it frees its memory and its place.
 pub(crate) struct Live {
@@ -208,7 +211,7 @@ impl Live {
                 tokio::select! {
                     biased;
                     value = value => value.ok(),
-                    () = poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)) => None,
+                    () = at_rest(accessor) => None,
                 }
             });
             let value = value
@@ -278,6 +281,14 @@ impl Live {
 
     fn limits(&self) -> Limits {
         self.store.data().linked.spec().limits
+    }
+}
+
+/// Comes back when the guest has come to rest, and the host has taken what it has written before.
+async fn at_rest(accessor: &Accessor<Guest>) {
+    for _ in 0..ROUNDS_AT_REST {
+        poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        tokio::task::yield_now().await;
     }
 }
 

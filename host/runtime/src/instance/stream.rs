@@ -7,6 +7,7 @@
 //! A turn with a stream goes on until its task has exited and the stream has ended: the guest has dropped it, or nobody takes it any more.
 //! Its caller learns from the turn's own end how that came about; here a stream only stops.
 
+mod any;
 mod items;
 mod port;
 mod upload;
@@ -31,7 +32,7 @@ use wasmtime::component::{StreamAny, Val};
 use super::{Answered, HeldResponse};
 use crate::guest::Guest;
 use crate::guest::turn::Gate;
-use crate::interface::{Flow, Item};
+use crate::interface::Flow;
 use crate::{HttpBody, JsonOptions, Method, TurnContext};
 use items::{pipe_future, pipe_stream};
 use port::{Port, Sink};
@@ -232,13 +233,13 @@ impl Outlet {
             result => result,
         };
         match (self.method.flow, result) {
-            (Some(Flow::Stream(item)), Some(Val::Stream(stream))) => {
-                self.stream(store, stream.clone(), item)?;
+            (Some(flow), Some(Val::Stream(stream))) => {
+                self.stream(store, stream.clone(), flow)?;
                 Ok(None)
             }
-            (Some(Flow::Future(item)), Some(Val::Future(future))) => {
+            (Some(_), Some(Val::Future(future))) => {
                 let (sender, receiver) = oneshot::channel();
-                pipe_future(store, future.clone(), item, sender)?;
+                pipe_future(store, future.clone(), sender)?;
                 Ok(Some(receiver))
             }
             (Some(_) | None, _) => Ok(None),
@@ -249,7 +250,7 @@ impl Outlet {
         self,
         store: StoreContextMut<'_, Guest>,
         stream: StreamAny,
-        item: Item,
+        flow: Flow,
     ) -> wasmtime::Result<()> {
         let Channels {
             context,
@@ -259,7 +260,7 @@ impl Outlet {
         let (format, json, respond) = self
             .ways
             .ok_or_else(|| wasmtime::format_err!("nobody can take the stream"))?;
-        let head = head(item, format);
+        let head = head(flow, format);
         let (sink, out) = if gate.wrote() {
             let items = Arc::new(Mutex::new(Vec::new()));
             let sink = Sink::Held(items.clone());
@@ -286,15 +287,15 @@ impl Outlet {
             progress,
             sink,
         );
-        pipe_stream(store, stream, item, port)
+        pipe_stream(store, stream, flow, port)
     }
 }
 
-fn head(item: Item, format: StreamFormat) -> Response<()> {
-    let media_type = match (item, format) {
-        (Item::U8, _) => "application/octet-stream",
-        (_, StreamFormat::Lines) => "application/x-ndjson",
-        (_, StreamFormat::Events) => "text/event-stream",
+fn head(flow: Flow, format: StreamFormat) -> Response<()> {
+    let media_type = match format {
+        _ if flow.is_bytes() => "application/octet-stream",
+        StreamFormat::Lines => "application/x-ndjson",
+        StreamFormat::Events => "text/event-stream",
     };
     let mut head = Response::new(());
     let headers = head.headers_mut();

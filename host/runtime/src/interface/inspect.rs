@@ -10,7 +10,7 @@ use wit_parser::decoding::DecodedWasm;
 use wit_parser::{Function, FunctionKind, PackageId, Resolve, TypeDefKind, WorldId, WorldItem};
 
 use super::convert::{Converter, Refusal, place, text};
-use super::types::{Member, Members, Ty, Types};
+use super::types::{Member, Members, Shape, Ty, Types};
 use super::{ClientImport, ComponentError, Flow, Import, Interface, Method, Param};
 use super::{clients, docs, imports, stream};
 use crate::value::{LastFit, takes_bare_object};
@@ -394,11 +394,21 @@ fn read_result(
         Some(_) => converter.resolved(result),
         None => Ok(written),
     };
+    let ty = ty.map_err(|refusal| refused(refusal, name, "the result"))?;
+    let item = converter.item();
+    // Of a stream's own type only what it carries is data.
+    let is_live = match (item, converter.types().shape(ty)) {
+        (Some(item), Shape::Result(_, err)) => [Some(item), *err]
+            .into_iter()
+            .flatten()
+            .any(|ty| converter.is_live(ty)),
+        (item, _) => converter.is_live(item.unwrap_or(ty)),
+    };
     Ok(Returned {
         wit: Some(converter.types().wit(written)),
-        ty: Some(ty.map_err(|refusal| refused(refusal, name, "the result"))?),
-        item: converter.item(),
-        is_live: flow.is_none() && converter.is_live(written),
+        ty: Some(ty),
+        item,
+        is_live,
     })
 }
 

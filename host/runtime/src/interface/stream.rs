@@ -8,42 +8,23 @@ use super::convert::Converter;
 /// What a method gives instead of a value, or around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// Any number of values, one after the other.
-    Stream(Item),
-    /// One value, later.
-    Future(Item),
-}
-
-/// What streams and futures may carry: what the host has a type of its own for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named like the types")]
-pub enum Item {
-    Bool,
-    U8,
-    S8,
-    U16,
-    S16,
-    U32,
-    S32,
-    U64,
-    S64,
-    F32,
-    F64,
-    Char,
-    String,
-    /// `list<u8>`.
+    /// `stream<u8>`: the reply is the bytes themselves.
     Bytes,
+    /// Any number of values, one after the other.
+    Stream,
+    /// One value, later.
+    Future,
 }
 
 impl Flow {
-    /// Whether a reply is the bytes themselves: `stream<u8>`.
+    /// Whether a reply is the bytes themselves.
     pub fn is_bytes(self) -> bool {
-        self == Self::Stream(Item::U8)
+        self == Self::Bytes
     }
 
-    /// Whether the caller gets any number of values.
+    /// Whether the caller gets any number of values, or of bytes.
     pub fn is_stream(self) -> bool {
-        matches!(self, Self::Stream(_))
+        self != Self::Future
     }
 }
 
@@ -102,30 +83,29 @@ fn read_result(
         Some(TypeDefKind::Result(of)) => (of.ok.as_ref(), of.err.as_ref()),
         Some(_) | None => (Some(result), None),
     };
-    let flow = match inner.and_then(|ty| kind(resolve, ty)) {
-        Some(TypeDefKind::Stream(of)) => Some((of, Flow::Stream as fn(Item) -> Flow)),
-        Some(TypeDefKind::Future(of)) => Some((of, Flow::Future as fn(Item) -> Flow)),
-        Some(_) | None => None,
+    let (flow, of) = match inner.and_then(|ty| kind(resolve, ty)) {
+        Some(TypeDefKind::Stream(Some(of))) if is_u8(resolve, of) => (Some(Flow::Bytes), None),
+        Some(TypeDefKind::Stream(of)) => (Some(Flow::Stream), Some(of)),
+        Some(TypeDefKind::Future(of)) => (Some(Flow::Future), Some(of)),
+        Some(_) | None => (None, None),
     };
-    let elsewhere = match flow {
-        Some(_) => err.is_some_and(|ty| has_flow(resolve, ty)),
-        None => has_flow(resolve, result),
+    let within = match (flow, of) {
+        (Some(_), of) => of
+            .and_then(Option::as_ref)
+            .into_iter()
+            .chain(err)
+            .any(|ty| has_flow(resolve, ty)),
+        (None, _) => has_flow(resolve, result),
     };
-    if elsewhere {
+    if within {
         let rule = "the result itself, or the `ok` of a `result`, may be a stream or a future, and nothing within them";
         return Err(refused(wit(converter, result), rule));
     }
-    let Some((of, flow)) = flow else {
-        return Ok(None);
-    };
-    match item(resolve, of.as_ref()) {
-        Some(item) => Ok(Some(flow(item))),
-        None => {
-            let rule = "its items must be booleans, numbers, characters, strings or `list<u8>`: write any other type into a string, as JSON";
-            let wit = inner.map_or_else(String::new, |ty| wit(converter, ty));
-            Err(refused(wit, rule))
-        }
+    if of.is_some_and(Option::is_none) {
+        let rule = "a stream or a future must carry something, as `stream<u32>` does";
+        return Err(refused(wit(converter, result), rule));
     }
+    Ok(flow)
 }
 
 /// A type as a person reads it.
@@ -154,38 +134,17 @@ fn kind<'r>(resolve: &'r Resolve, ty: &Type) -> Option<&'r TypeDefKind> {
 /// Whether a type is `stream<u8>`.
 fn is_bytes(resolve: &Resolve, ty: &Type) -> bool {
     match kind(resolve, ty) {
-        Some(TypeDefKind::Stream(of)) => item(resolve, of.as_ref()) == Some(Item::U8),
+        Some(TypeDefKind::Stream(Some(of))) => is_u8(resolve, of),
         Some(_) | None => false,
     }
 }
 
-fn item(resolve: &Resolve, ty: Option<&Type>) -> Option<Item> {
-    Some(match ty? {
-        Type::Bool => Item::Bool,
-        Type::U8 => Item::U8,
-        Type::S8 => Item::S8,
-        Type::U16 => Item::U16,
-        Type::S16 => Item::S16,
-        Type::U32 => Item::U32,
-        Type::S32 => Item::S32,
-        Type::U64 => Item::U64,
-        Type::S64 => Item::S64,
-        Type::F32 => Item::F32,
-        Type::F64 => Item::F64,
-        Type::Char => Item::Char,
-        Type::String => Item::String,
-        Type::ErrorContext => return None,
-        Type::Id(id) => {
-            let kind = &resolve.types[*id].kind;
-            if let TypeDefKind::Type(of) = kind {
-                return item(resolve, Some(of));
-            }
-            let TypeDefKind::List(of) = kind else {
-                return None;
-            };
-            return (item(resolve, Some(of)) == Some(Item::U8)).then_some(Item::Bytes);
-        }
-    })
+/// Whether a type is `u8`, or another name of it.
+fn is_u8(resolve: &Resolve, ty: &Type) -> bool {
+    let Type::Id(id) = ty else {
+        return *ty == Type::U8;
+    };
+    matches!(&resolve.types[*id].kind, TypeDefKind::Type(of) if is_u8(resolve, of))
 }
 
 /// Whether there is a stream or a future anywhere in a type.

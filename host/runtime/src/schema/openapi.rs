@@ -204,15 +204,15 @@ fn responses(schemas: &Schemas<'_>, method: &Method, settings: &MethodSpec) -> M
 fn content(method: &Method, schema: &Value) -> (&'static str, Value) {
     let schema = json!({ "schema": schema });
     match method.flow {
-        Some(flow) if flow.is_bytes() => (
+        Some(Flow::Bytes) => (
             "The bytes as they come. A stream that fails is broken off.",
             json!({ "application/octet-stream": {} }),
         ),
-        Some(Flow::Stream(_)) => (
+        Some(Flow::Stream) => (
             "The items as they come, each a line or an event of JSON. A stream that fails ends with a line `{\"problem\": …}` and is broken off, or ends with an event `error`; one that ends well ends with an event `end`.",
             json!({ "application/x-ndjson": schema, "text/event-stream": schema }),
         ),
-        Some(Flow::Future(_)) | None => {
+        Some(Flow::Future) | None => {
             let mut content = json!({ "application/json": schema, "application/cbor": schema });
             if method.gives_raw() {
                 content["application/octet-stream"] = json!({});

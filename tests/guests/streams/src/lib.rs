@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
-use exports::test::streams::streams::Guest;
+use exports::test::streams::streams::{Guest, Marks, Reading, Source, Weather};
 use granary_sdk::state;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn_local, yield_async};
 
@@ -24,6 +24,33 @@ static ENDED: Mutex<String> = Mutex::new(String::new());
 const PIECE: usize = 64 << 10;
 
 struct Streams;
+
+fn reading(at: u32) -> Reading {
+    let number = u8::try_from(at % 256).expect("below 256");
+    Reading {
+        at: u64::MAX - u64::from(at),
+        place: (at % 2 == 1).then(|| format!("room {at}")),
+        marks: [Marks::empty(), Marks::LATE, Marks::CHECKED | Marks::LATE][at as usize % 3],
+        weather: match at % 3 {
+            0 => Weather::Dry,
+            1 => Weather::Wet(0.5),
+            _ => Weather::Both((-7, 'ß')),
+        },
+        samples: (0..number % 4).map(|n| (n, n.to_string())).collect(),
+        outcome: if at % 2 == 0 {
+            Ok(300)
+        } else {
+            Err("lost".to_owned())
+        },
+        from: if at % 2 == 0 {
+            Source::Sensor
+        } else {
+            Source::Person
+        },
+        raw: vec![number; 3],
+        good: at % 2 == 0,
+    }
+}
 
 impl Guest for Streams {
     async fn listen() -> StreamReader<String> {
@@ -104,6 +131,33 @@ impl Guest for Streams {
         let (mut writer, reader) = wit_stream::new();
         spawn_local(async move {
             writer.write_one(vec![7; length as usize]).await;
+        });
+        reader
+    }
+
+    async fn readings(count: u32) -> StreamReader<Reading> {
+        let (mut writer, reader) = wit_stream::new();
+        spawn_local(async move {
+            writer.write_all((0..count).map(reading).collect()).await;
+        });
+        reader
+    }
+
+    async fn reading_later() -> Result<FutureReader<Reading>, String> {
+        let (writer, reader) = wit_future::new(|| reading(0));
+        spawn_local(async move {
+            yield_async().await;
+            drop(writer.write(reading(1)).await);
+        });
+        Ok(reader)
+    }
+
+    async fn nested() -> StreamReader<Option<Option<u32>>> {
+        let (mut writer, reader) = wit_stream::new();
+        spawn_local(async move {
+            writer
+                .write_all(vec![None, Some(None), Some(Some(7))])
+                .await;
         });
         reader
     }

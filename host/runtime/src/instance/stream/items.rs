@@ -1,20 +1,18 @@
-//! The types of items: Wasmtime 48 reads a stream or a future only as a type that the host knows when it is compiled. What is none of these
-//! is refused at upload, by [`crate::interface`].
+//! What takes a guest's items out of its store.
 
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
-    ComponentType, FutureAny, FutureConsumer, Lift, Source, StreamAny, StreamConsumer,
-    StreamResult, Val,
+    FutureAny, FutureConsumer, Source, StreamAny, StreamConsumer, StreamResult, Val,
 };
 
+use super::any::Any;
 use super::port::Port;
 use crate::guest::Guest;
-use crate::interface::Item;
+use crate::interface::Flow;
 
 /// Items, or bytes, that are taken of one write of the guest's at a time.
 const ITEMS_MAX: usize = 64;
@@ -46,16 +44,16 @@ impl StreamConsumer<Guest> for ByteItems {
 }
 
 /// The items of any other stream.
-struct Items<T>(Port, PhantomData<fn() -> T>);
+struct Items(Port);
 
-impl<T: IntoVal> StreamConsumer<Guest> for Items<T> {
-    type Item = T;
+impl StreamConsumer<Guest> for Items {
+    type Item = Any;
 
     fn poll_consume(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         store: StoreContextMut<'_, Guest>,
-        mut source: Source<'_, T>,
+        mut source: Source<'_, Any>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let port = &mut self.get_mut().0;
@@ -63,114 +61,57 @@ impl<T: IntoVal> StreamConsumer<Guest> for Items<T> {
             return Poll::Ready(Ok(result));
         }
         let mut items = Vec::with_capacity(ITEMS_MAX);
-        source.read(store, &mut items)?;
-        let (piece, whole) = port.written(items.into_iter().map(T::into_val));
+        Any::read(|| source.read(store, &mut items))?;
+        let (piece, whole) = port.written(items.into_iter().map(|Any(item)| item));
         let result = port.put(piece);
         Poll::Ready(Ok(if whole { result } else { StreamResult::Dropped }))
     }
 }
 
 /// The value of a future.
-struct Value<T>(Option<oneshot::Sender<Val>>, PhantomData<fn() -> T>);
+struct Value(Option<oneshot::Sender<Val>>);
 
-impl<T: IntoVal> FutureConsumer<Guest> for Value<T> {
-    type Item = T;
+impl FutureConsumer<Guest> for Value {
+    type Item = Any;
 
     fn poll_consume(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         store: StoreContextMut<'_, Guest>,
-        mut source: Source<'_, T>,
+        mut source: Source<'_, Any>,
         _: bool,
     ) -> Poll<wasmtime::Result<()>> {
         let mut value = None;
-        source.read(store, &mut value)?;
-        if let (Some(value), Some(sender)) = (value, self.get_mut().0.take()) {
+        Any::read(|| source.read(store, &mut value))?;
+        if let (Some(Any(value)), Some(sender)) = (value, self.get_mut().0.take()) {
             // Whoever waited may have been stopped.
-            drop(sender.send(T::into_val(value)));
+            drop(sender.send(value));
         }
         Poll::Ready(Ok(()))
     }
-}
-
-/// A type of the host's that is one of [`Item`].
-trait IntoVal: ComponentType + Lift + Send + Sync + 'static {
-    fn into_val(self) -> Val;
-}
-
-macro_rules! into_val {
-    ($($rust:ty => $val:ident),*) => { $(impl IntoVal for $rust {
-        fn into_val(self) -> Val {
-            Val::$val(self)
-        }
-    })* };
-}
-into_val!(bool => Bool, u8 => U8, i8 => S8, u16 => U16, i16 => S16, u32 => U32, i32 => S32, u64 => U64, i64 => S64);
-into_val!(f32 => Float32, f64 => Float64, char => Char, String => String);
-
-impl IntoVal for Vec<u8> {
-    fn into_val(self) -> Val {
-        Val::List(self.into_iter().map(Val::U8).collect())
-    }
-}
-
-/// Chooses the type of the host's.
-macro_rules! by_item {
-    ($item:expr, $do:ident!($($arg:expr),*)) => {
-        match $item {
-            Item::Bool => $do!(bool, $($arg),*),
-            Item::U8 => $do!(u8, $($arg),*),
-            Item::S8 => $do!(i8, $($arg),*),
-            Item::U16 => $do!(u16, $($arg),*),
-            Item::S16 => $do!(i16, $($arg),*),
-            Item::U32 => $do!(u32, $($arg),*),
-            Item::S32 => $do!(i32, $($arg),*),
-            Item::U64 => $do!(u64, $($arg),*),
-            Item::S64 => $do!(i64, $($arg),*),
-            Item::F32 => $do!(f32, $($arg),*),
-            Item::F64 => $do!(f64, $($arg),*),
-            Item::Char => $do!(char, $($arg),*),
-            Item::String => $do!(String, $($arg),*),
-            Item::Bytes => $do!(Vec<u8>, $($arg),*),
-        }
-    };
 }
 
 /// Lets a stream's items flow out of a port.
 pub(super) fn pipe_stream(
     store: StoreContextMut<'_, Guest>,
     stream: StreamAny,
-    item: Item,
+    flow: Flow,
     port: Port,
 ) -> wasmtime::Result<()> {
-    macro_rules! pipe {
-        ($type:ty, $stream:expr) => {
-            $stream
-                .try_into_stream_reader::<$type>()?
-                .pipe(store, Items::<$type>(port, PhantomData))
-        };
+    if flow.is_bytes() {
+        let bytes = stream.try_into_stream_reader::<u8>()?;
+        return bytes.pipe(store, ByteItems(port));
     }
-    if item == Item::U8 {
-        return stream
-            .try_into_stream_reader::<u8>()?
-            .pipe(store, ByteItems(port));
-    }
-    by_item!(item, pipe!(stream))
+    let items = stream.try_into_stream_reader::<Any>()?;
+    items.pipe(store, Items(port))
 }
 
 /// Lets the value of a future go to whoever waits for it.
 pub(super) fn pipe_future(
     store: StoreContextMut<'_, Guest>,
     future: FutureAny,
-    item: Item,
     sender: oneshot::Sender<Val>,
 ) -> wasmtime::Result<()> {
-    macro_rules! pipe {
-        ($type:ty, $future:expr) => {
-            $future
-                .try_into_future_reader::<$type>()?
-                .pipe(store, Value::<$type>(Some(sender), PhantomData))
-        };
-    }
-    by_item!(item, pipe!(future))
+    let value = future.try_into_future_reader::<Any>()?;
+    value.pipe(store, Value(Some(sender)))
 }
