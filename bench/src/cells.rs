@@ -50,6 +50,8 @@ pub(crate) struct Scale {
     pub(crate) grains: u64,
     /// How many calls are made inside the process.
     pub(crate) calls: u64,
+    /// Whether samples in other languages than Rust are measured, too: `granary toolchain install` must have made their tools ready.
+    pub(crate) languages: bool,
 }
 
 impl Scale {
@@ -65,6 +67,7 @@ impl Scale {
                 rounds: 1,
                 grains: 300,
                 calls: 2_000,
+                languages: false,
             }
         } else {
             Self {
@@ -72,6 +75,7 @@ impl Scale {
                 rounds: 5,
                 grains: 4_000,
                 calls: 200_000,
+                languages: true,
             }
         }
     }

@@ -307,6 +307,12 @@ fn a_method_that_becomes_uncallable_is_breaking() {
 
 #[test]
 fn streams_are_compared_by_what_they_carry_and_futures_like_their_values() {
+    let numbers = "record r { n: u8 } f: func() -> stream<r>;";
+    let more = "record r { n: u8, text: string } f: func() -> stream<r>;";
+    assert_eq!(one(numbers, more).1, "field added: string");
+    assert!(!one(numbers, more).2 && one(more, numbers).2);
+    // Bytes are no document, though numbers are.
+    assert!(one("f: func() -> stream<u16>;", "f: func() -> stream<u8>;").2);
     let stream = "f: func(s: stream<u8>);";
     assert_eq!(changes(stream, stream), []);
     assert!(changes("f: func(s: list<u8>);", stream).iter().any(|c| c.2));
