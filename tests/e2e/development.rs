@@ -204,6 +204,48 @@ async fn change(sample: &str, file: &str, edit: fn(&str) -> [String; 2]) {
     .await;
 }
 
+#[tokio::test]
+async fn a_client_that_the_build_makes_is_built_in_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("two");
+    let adder = project.join("adder");
+    copy_sources(
+        &repository().join("sample-grains/tally/wit"),
+        &adder.join("wit"),
+    );
+    let client = adder.join("wit/deps/counter-client.wit");
+    drop(std::fs::remove_file(&client));
+    let counter = guests::component("counter");
+    std::fs::write(project.join("counter.wasm"), &counter).unwrap();
+    std::fs::write(folder.path().join("tally.wasm"), guests::component("tally")).unwrap();
+    let manifest = "[kinds.adder]\nbuild = \"adder\"\ncommand = \"cp ../../tally.wasm target/out.wasm && echo built >> target/log\"\ncomponent = \"adder/target/out.wasm\"\n\n[kinds.counter]\ncomponent = \"counter.wasm\"\n";
+    std::fs::create_dir(adder.join("target")).unwrap();
+    std::fs::write(project.join("granary.toml"), manifest).unwrap();
+    let dev = Dev::start(folder.path(), "two", "adder", folder.path()).await;
+    assert!(
+        client.is_file(),
+        "made by the build, in a folder that is watched"
+    );
+    // `adder` comes before `counter`: whatever is built together with this change of the latter is built when it is live.
+    let section = [0, 2, 1, b'x'];
+    let next = folder.path().join("next.wasm");
+    std::fs::write(&next, [counter.as_slice(), &section].concat()).unwrap();
+    std::fs::rename(&next, project.join("counter.wasm")).unwrap();
+    until("the other kind's change", || async {
+        let kind = dev.client.get("/v1/kinds/counter").await.ok();
+        (kind["current"] == 2).then_some(())
+    })
+    .await;
+    let log = || std::fs::read_to_string(adder.join("target/log")).unwrap();
+    assert_eq!(log(), "built\n");
+    // One that somebody else writes is a source like others; the build makes it anew.
+    std::fs::write(&client, "package demo:counter-client@0.1.0;\n").unwrap();
+    until("the build", || async {
+        (log() == "built\nbuilt\n").then_some(())
+    })
+    .await;
+}
+
 /// Copies a project without what was built of it.
 fn copy_sources(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
