@@ -174,6 +174,9 @@ pub mod hooks;
 )]
 pub mod wit;
 
+#[doc(inline)]
+pub use wit::Stream;
+
 /// Makes the functions of an `impl` block a grain's interface, and derives its WIT: see [`wit`].
 ///
 /// Every function of the block is exported; those that are not to be called from outside stand in another `impl` or beside it.
