@@ -372,7 +372,7 @@ async fn a_stack_of_c_or_zig_has_its_size_and_traps_when_it_overflows() {
         let memory = info.ok()["activation"]["memory_bytes"].as_u64().unwrap();
         assert!((1 << 20..2 << 20).contains(&memory), "{language}: {memory}");
         let problem = dive(100_000).await.problem(500);
-        problem.is("guest-trap", &["memory"]);
+        problem.is("guest-trap", &["memory", "raise `stack`"]);
         assert_eq!(problem.outcome(), "no-effect");
         assert_eq!(dive(1000).await.ok(), 1000, "it goes on");
         // A smaller one ends sooner.
