@@ -319,6 +319,37 @@ async fn a_number_that_javascript_would_round_is_refused_by_name() {
         let words = problem.0.to_string();
         assert!(words.contains(name) && words.contains("2^53"), "{words}");
     }
+    // So is one for a function that belongs to no interface.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("wit")).unwrap();
+    let wit =
+        "package test:wide@0.1.0;\nworld grain { export look-up: func(at: u64) -> string; }\n";
+    let files = [
+        ("wit/wide.wit", wit),
+        (
+            "granary.toml",
+            "[kinds.wide]\nbuild = \".\"\nlanguage = \"ts\"\n",
+        ),
+        (
+            "grain.ts",
+            "export const lookUp = (at: number) => `at ${at}`;\n",
+        ),
+    ];
+    for (file, text) in files {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    Cli::run(folder.path(), Some(&node), &["deploy"]).await.ok();
+    let look_up = async |at: &str| node.client().call("wide/a", "look-up", json!([at])).await;
+    assert_eq!(
+        look_up("9007199254740991").await.ok(),
+        "at 9007199254740991"
+    );
+    let refused = look_up("9007199254740993").await.problem(500);
+    assert!(
+        refused.0.to_string().contains("lookUp: 'at'"),
+        "{}",
+        refused.0
+    );
 }
 
 /// What calls itself, with some of the stack in each call, until there is no more.

@@ -142,11 +142,21 @@ fn guarded(
     let mut text = format!(
         "import * as grain from {module};\nimport {{ exact }} from {guard};\nexport * from {module};\n"
     );
+    // The name of an interface may be a word of the language.
     for (at, (name, functions)) in objects.iter().enumerate() {
-        // The name of an interface may be a word of the language.
-        text.push_str(&format!(
-            "const exact{at} = exact(grain.{name}, {functions});\nexport {{ exact{at} as {name} }};\n"
-        ));
+        let shapes = json!(functions);
+        if !name.is_empty() {
+            text.push_str(&format!(
+                "const exact{at} = exact(grain.{name}, {shapes});\nexport {{ exact{at} as {name} }};\n"
+            ));
+            continue;
+        }
+        text.push_str(&format!("const exact{at} = exact(grain, {shapes});\n"));
+        for (of, name) in functions.keys().enumerate() {
+            text.push_str(&format!(
+                "const exact{at}of{of} = exact{at}.{name};\nexport {{ exact{at}of{of} as {name} }};\n"
+            ));
+        }
     }
     let file = job.work.join("entry.js");
     job.write(&file, text.as_bytes())?;
