@@ -158,7 +158,7 @@
 //! # Features
 //!
 //! - `json` (default): typed state and calls, by serde. Without it there are bytes, and components are about 30 KB smaller.
-//! - `async`: calls that an `async func` awaits, several at a time: see [`calls`].
+//! - `async`: calls and state that an `async func` awaits, several at a time: see [`calls`] and [`state`].
 
 pub mod state;
 
