@@ -91,6 +91,23 @@ async fn a_turn_ends_when_its_task_does_not_when_it_answers() {
 }
 
 #[tokio::test]
+async fn a_turn_that_waits_for_nothing_is_not_late_because_others_take_the_time() {
+    let grain = meeting(Limits {
+        tail_time: Duration::ZERO,
+        ..Limits::DEFAULT
+    })
+    .await;
+    let meet = grain
+        .instance
+        .run(context(Mode::Read), grain.work("meet", "[9]"));
+    let mut meet = std::pin::pin!(meet);
+    assert!(futures::poll!(meet.as_mut()).is_pending());
+    let linger = grain.turn(Mode::Read, "linger", "[3]").await;
+    assert_eq!(grain.json("linger", linger).unwrap(), "7");
+    assert!(futures::poll!(meet).is_pending());
+}
+
+#[tokio::test]
 async fn a_read_that_loops_is_stopped_and_the_one_beside_it_may_be_repeated() {
     let grain = meeting(Limits {
         cpu_time: Duration::from_millis(50),
