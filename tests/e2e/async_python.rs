@@ -37,6 +37,18 @@ async fn turns_of_one_activation_overlap_where_they_wait() {
 }
 
 #[tokio::test]
+async fn the_state_may_be_awaited() {
+    let node = node().await;
+    // More than lies in memory, and nothing but what is committed is asked for in the second turn.
+    for _ in 0..2 {
+        let call = node
+            .client()
+            .call("async-python/a", "awaited", json!([8, 60_000]));
+        assert_eq!(call.await.ok(), 7 * 60_000);
+    }
+}
+
+#[tokio::test]
 async fn failures_after_a_wait_are_told_as_those_before_it() {
     let node = node().await;
     let client = node.client();

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Node, granary};
+use crate::harness::{Flow, Node, granary, until};
 
 #[tokio::test]
 async fn every_type_goes_there_and_back_through_a_derived_interface() {
@@ -83,6 +83,61 @@ async fn async_functions_overlap_and_answer_when_they_are_done() {
     call("note", json!(["kept"])).await.ok();
     call("trap-later", json!([])).await.problem(500);
     assert_eq!(call("plain", json!([])).await.ok(), "kept");
+}
+
+#[tokio::test]
+async fn a_stream_is_derived_too_and_its_items_leave_as_they_come() {
+    let node = Node::serving(&["code-first-async"]).await;
+    let client = node.client();
+    let open = async |path: &str| {
+        let path = format!("/g/code-first-async/{path}");
+        let request = client.request(Method::GET, &path);
+        Flow::send(request.header("accept", "application/x-ndjson, */*")).await
+    };
+    let numbers = open("a/count-down?from=1000").await.lines().await;
+    let expected: Vec<String> = (0..1000)
+        .rev()
+        .map(|number: u32| number.to_string())
+        .collect();
+    assert_eq!(numbers, expected);
+    let refused = client
+        .get("/g/code-first-async/a/count-down?from=10001")
+        .await;
+    assert_eq!(refused.problem(400).0["error"], "that would take too long");
+    let words = client.request(Method::POST, "/g/code-first-async/a/words");
+    let words = Flow::send(words.json(&json!(["some words"]))).await;
+    assert_eq!(words.lines().await, ["\"some\"", "\"words\""]);
+    let call = |method, arguments: Value| client.call("code-first-async/a", method, arguments);
+    assert_eq!(call("plain", json!([])).await.ok(), "some words");
+    let bytes = client.get("/g/code-first-async/a/bytes?mebibytes=20").await;
+    assert_eq!(bytes.header("content-type"), "application/octet-stream");
+    assert_eq!(bytes.body.len(), 20 << 20);
+    // Items that own more memory than the grain has: each is freed when it was sent.
+    let mut endless = open("b/endless").await;
+    for _ in 0..600 {
+        let words = endless.line().await.unwrap();
+        assert!(words.len() == 50_002, "{words:.600}");
+    }
+    drop(endless);
+    until("the producer has seen it", || async {
+        let logs = client.get("/v1/logs?kind=code-first-async").await;
+        logs.text().contains("nobody takes the items").then_some(())
+    })
+    .await;
+    let mut broken = client.request(Method::POST, "/g/code-first-async/c/trap-after");
+    broken = broken.header("accept", "text/event-stream");
+    let mut broken = Flow::send(broken.json(&json!([1]))).await;
+    assert_eq!(broken.event().await.unwrap(), "data: 0");
+    assert!(broken.event().await.unwrap().contains("as told"));
+    let wit = granary(&node, &["wit", "show", "code-first-async"])
+        .await
+        .ok();
+    for line in [
+        "count-down: async func(%from: u32) -> result<stream<u32>, string>;",
+        "words: async func(text: string) -> stream<string>;",
+    ] {
+        assert!(wit.contains(line), "{line} is not in\n{wit}");
+    }
 }
 
 #[tokio::test]

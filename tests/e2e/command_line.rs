@@ -48,6 +48,40 @@ async fn exit_codes_tell_failures_apart() {
 }
 
 #[tokio::test]
+async fn a_bare_component_is_told_how_to_become_a_kind() {
+    let node = Node::start().await;
+    let file = node.folder().join("my_tally.wasm");
+    std::fs::write(&file, guests::component("counter")).unwrap();
+    let path = file.to_str().unwrap();
+    let deploy = async |path: &str| granary(&node, &["deploy", path]).await;
+    let said = deploy(path).await.fails(2);
+    assert!(
+        said.contains("my_tally.wasm is WebAssembly") && said.contains("folder of a granary.toml"),
+        "{said}"
+    );
+    // What it says to do is done, and does.
+    let lines = ["[kinds.my-tally]", "component = \"my_tally.wasm\""];
+    assert!(lines.iter().all(|line| said.contains(line)), "{said}");
+    std::fs::write(node.folder().join("granary.toml"), lines.join("\n")).unwrap();
+    let said = deploy(path).await.fails(2);
+    let folder = node.folder().to_str().unwrap();
+    assert!(
+        said.ends_with(&format!("name its project: {folder}\n")),
+        "{said}"
+    );
+    deploy(folder).await.ok();
+    let answer = node.client().call("my-tally/a", "increment", json!([2]));
+    assert_eq!(answer.await.ok(), 2);
+    let other = node.folder().join("notes.txt");
+    std::fs::write(&other, "no project").unwrap();
+    let said = deploy(other.to_str().unwrap()).await.fails(2);
+    assert!(
+        said.contains("notes.txt is neither a folder nor a granary.toml"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn denied_has_its_code_and_a_token_opens() {
     let token = "a-token-of-enough-bytes";
     let settings = format!("[auth]\ntokens = [{{ principal = \"ada\", token = \"{token}\" }}]");

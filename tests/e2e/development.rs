@@ -155,26 +155,93 @@ async fn a_new_project_runs_in_dev_and_a_change_is_live_with_its_state_kept() {
 
 #[tokio::test]
 async fn a_change_of_typescript_is_live_with_its_state_kept() {
+    // A mistake first: a text is not what the WIT says.
+    change("counter-ts", "grain.ts", |text| {
+        let (head, get) = text.split_once("get(): number {").unwrap();
+        let right = get.replacen("count.get(0)", "count.get(0) * 10", 1);
+        [
+            format!("{head}get(): string {{{get}"),
+            format!("{head}get(): number {{{right}"),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_of_python_is_live_with_its_state_kept() {
+    // A mistake first: it is found when the module is run, at build.
+    change("counter-python", "app.py", |text| {
+        let wrong = text.replace("Value(\"count\", int)", "Value(\"count\", integer)");
+        let right = text.replace("return COUNT.get(0)", "return COUNT.get(0) * 10");
+        [wrong, right]
+    })
+    .await;
+}
+
+/// Changes a counter in `dev`: with a mistake, which the last good revision survives, and then so that it says ten times what it counted.
+async fn change(sample: &str, file: &str, edit: fn(&str) -> [String; 2]) {
     guests::toolchains();
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("counting");
-    let sample = repository().join("sample-grains").join("counter-ts");
-    copy_sources(&sample, &project);
+    copy_sources(&repository().join("sample-grains").join(sample), &project);
     let target = folder.path().join("target");
-    let dev = Dev::start(folder.path(), "counting", "counter-ts", &target).await;
-    let counted = dev.client.call("counter-ts/a", "increment", json!([3]));
+    let dev = Dev::start(folder.path(), "counting", sample, &target).await;
+    let counted = dev
+        .client
+        .call(&format!("{sample}/a"), "increment", json!([3]));
     assert_eq!(counted.await.ok(), 3);
-    let source = project.join("grain.ts");
+    let source = project.join(file);
     let text = std::fs::read_to_string(&source).unwrap();
-    let (head, get) = text.split_once("get(): number {").unwrap();
-    // A mistake first: a text is not what the WIT says, and the last good revision goes on.
-    std::fs::write(&source, format!("{head}get(): string {{{get}")).unwrap();
-    assert_eq!(dev.client.get("/g/counter-ts/a/get").await.ok(), 3);
-    let get = get.replacen("count.get(0)", "count.get(0) * 10", 1);
-    std::fs::write(&source, format!("{head}get(): number {{{get}")).unwrap();
+    let [wrong, right] = edit(&text);
+    assert!(wrong != text && right != text, "{text}");
+    let get = format!("/g/{sample}/a/get");
+    std::fs::write(&source, wrong).unwrap();
+    assert_eq!(dev.client.get(&get).await.ok(), 3);
+    std::fs::write(&source, right).unwrap();
     until("the change", || async {
-        let count = dev.client.get("/g/counter-ts/a/get").await.ok();
-        (count == 30).then_some(())
+        (dev.client.get(&get).await.ok() == 30).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_the_build_makes_is_built_in_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("two");
+    let adder = project.join("adder");
+    copy_sources(
+        &repository().join("sample-grains/tally/wit"),
+        &adder.join("wit"),
+    );
+    let client = adder.join("wit/deps/counter-client.wit");
+    drop(std::fs::remove_file(&client));
+    let counter = guests::component("counter");
+    std::fs::write(project.join("counter.wasm"), &counter).unwrap();
+    std::fs::write(folder.path().join("tally.wasm"), guests::component("tally")).unwrap();
+    let manifest = "[kinds.adder]\nbuild = \"adder\"\ncommand = \"cp ../../tally.wasm target/out.wasm && echo built >> target/log\"\ncomponent = \"adder/target/out.wasm\"\n\n[kinds.counter]\ncomponent = \"counter.wasm\"\n";
+    std::fs::create_dir(adder.join("target")).unwrap();
+    std::fs::write(project.join("granary.toml"), manifest).unwrap();
+    let dev = Dev::start(folder.path(), "two", "adder", folder.path()).await;
+    assert!(
+        client.is_file(),
+        "made by the build, in a folder that is watched"
+    );
+    // `adder` comes before `counter`: whatever is built together with this change of the latter is built when it is live.
+    let section = [0, 2, 1, b'x'];
+    let next = folder.path().join("next.wasm");
+    std::fs::write(&next, [counter.as_slice(), &section].concat()).unwrap();
+    std::fs::rename(&next, project.join("counter.wasm")).unwrap();
+    until("the other kind's change", || async {
+        let kind = dev.client.get("/v1/kinds/counter").await.ok();
+        (kind["current"] == 2).then_some(())
+    })
+    .await;
+    let log = || std::fs::read_to_string(adder.join("target/log")).unwrap();
+    assert_eq!(log(), "built\n");
+    // One that somebody else writes is a source like others; the build makes it anew.
+    std::fs::write(&client, "package demo:counter-client@0.1.0;\n").unwrap();
+    until("the build", || async {
+        (log() == "built\nbuilt\n").then_some(())
     })
     .await;
 }

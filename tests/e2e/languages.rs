@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::harness::{Cli, Client, Node, guests, until};
 
@@ -319,6 +320,54 @@ async fn a_number_that_javascript_would_round_is_refused_by_name() {
         let words = problem.0.to_string();
         assert!(words.contains(name) && words.contains("2^53"), "{words}");
     }
+    // So is one for a function that belongs to no interface.
+    let wit = "export look-up: func(at: u64) -> string;";
+    let source = "export const lookUp = (at: number) => `at ${at}`;\n";
+    let folder = project("wide", ("ts", "grain.ts"), wit, source);
+    Cli::run(folder.path(), Some(&node), &["deploy"]).await.ok();
+    let look_up = async |at: &str| node.client().call("wide/a", "look-up", json!([at])).await;
+    assert_eq!(
+        look_up("9007199254740991").await.ok(),
+        "at 9007199254740991"
+    );
+    let refused = look_up("9007199254740993").await.problem(500);
+    assert!(
+        refused.0.to_string().contains("lookUp: 'at'"),
+        "{}",
+        refused.0
+    );
+}
+
+/// A project of one kind whose world has these lines.
+fn project(kind: &str, (language, file): (&str, &str), world: &str, source: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+    std::fs::create_dir(folder.path().join("wit")).unwrap();
+    let wit = format!("package test:{kind}@0.1.0;\nworld grain {{ {world} }}\n");
+    write("wit/world.wit", &wit);
+    let manifest = format!("[kinds.{kind}]\nbuild = \".\"\nlanguage = \"{language}\"\n");
+    write("granary.toml", &manifest);
+    write(file, source);
+    folder
+}
+
+#[tokio::test]
+async fn a_module_of_javascript_exports_what_its_wit_says() {
+    guests::toolchains();
+    let wit = "export look-up: func() -> u32; export touch: func(at: u64);";
+    let build = async |source: &str| {
+        let folder = project("plain", ("js", "grain.js"), wit, source);
+        Cli::run(folder.path(), None, &["build"]).await
+    };
+    build("export const lookUp = () => 2;\nexport function touch() {}\n")
+        .await
+        .ok();
+    // Types are not looked at.
+    let said = build("export const lookDown = {};\n").await.fails(1);
+    for name in ["touch", "lookUp"] {
+        let words = format!("No matching export in \"grain.js\" for import \"{name}\"");
+        assert!(said.contains(&words), "{said}");
+    }
 }
 
 /// What calls itself, with some of the stack in each call, until there is no more.
@@ -372,7 +421,7 @@ async fn a_stack_of_c_or_zig_has_its_size_and_traps_when_it_overflows() {
         let memory = info.ok()["activation"]["memory_bytes"].as_u64().unwrap();
         assert!((1 << 20..2 << 20).contains(&memory), "{language}: {memory}");
         let problem = dive(100_000).await.problem(500);
-        problem.is("guest-trap", &["memory"]);
+        problem.is("guest-trap", &["memory", "raise `stack`"]);
         assert_eq!(problem.outcome(), "no-effect");
         assert_eq!(dive(1000).await.ok(), 1000, "it goes on");
         // A smaller one ends sooner.

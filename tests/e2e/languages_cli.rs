@@ -559,19 +559,20 @@ async fn a_projects_own_tests_run_first_and_a_missing_tool_is_named() {
 async fn typescript_is_held_to_its_wit_and_told_of_wide_integers() {
     guests::toolchains();
     let bare = Bare::new();
-    let wit = "package app:small@0.1.0;\n\ninterface api {\n  get: func() -> u32;\n  add: func(by: u64, item: string) -> u64;\n}\n\nworld grain {\n  export api;\n}\n";
+    let wit = "package app:small@0.1.0;\n\ninterface api {\n  get: func() -> u32;\n  add: func(by: u64, item: string) -> u64;\n}\n\nworld grain {\n  export api;\n  export look-up: func(word: string) -> u32;\n}\n";
     let build = async |source: &str| {
         bare.project("small", "ts", wit, &[("grain.ts", source)]);
         Cli::run(bare.path(), None, &["build", "small"]).await
     };
     let said = build(
-        "export const api = { get: () => \"one\", add: (by: number, item: number) => by };\n",
+        "export const api = { get: () => \"one\", add: (by: number, item: number) => by };\nexport const lookUp = (word: number) => word;\n",
     )
     .await
     .fails(1);
     for words in [
         "api.get is not as the WIT says",
         "api.add is not as the WIT says",
+        "lookUp is not as the WIT says",
         "'string' is not assignable to type 'number'",
     ] {
         assert!(said.contains(words), "{said}");
@@ -579,7 +580,7 @@ async fn typescript_is_held_to_its_wit_and_told_of_wide_integers() {
     let said = build("export const other = {};\n").await.fails(1);
     assert!(said.contains("Property 'api' does not exist"), "{said}");
     let built = build(
-        "import type { Exports } from \"app:small/api@0.1.0\";\nexport const api: Exports = { get: () => 1, add: (by, item) => by + item.length };\n",
+        "import type { Exports } from \"app:small/api@0.1.0\";\nexport const api: Exports = { get: () => 1, add: (by, item) => by + item.length };\nexport const lookUp = (word: string) => word.length;\n",
     )
     .await;
     assert!(

@@ -127,6 +127,30 @@ async fn an_interleaved_turn_runs_while_another_one_waits() {
 }
 
 #[tokio::test]
+async fn a_state_that_is_not_in_memory_may_be_awaited() {
+    let mut node = node().await;
+    // What is above 256 KiB is asked for in the store.
+    let bytes = 6 * (64 << 10);
+    let fill = node.client().call("side-by-side/a", "fill", json!([6]));
+    assert_eq!(fill.await.status, 204);
+    for _ in 0..2 {
+        let client = node.client();
+        let reads = ["filled", "filled-blocking", "filled", "filled"]
+            .map(|method| client.call("side-by-side/a", method, json!([])));
+        let reads = futures::future::join_all(reads).await;
+        let shown = reads.iter().map(ToString::to_string);
+        let shown = shown.collect::<Vec<_>>().join("\n");
+        for read in reads {
+            assert!(
+                read.status == 200 && read.ok() == json!([bytes, bytes]),
+                "{shown}"
+            );
+        }
+        node.crash_and_start_again().await;
+    }
+}
+
+#[tokio::test]
 async fn a_turn_whose_key_was_changed_meanwhile_is_refused_and_leaves_nothing() {
     let node = node().await;
     let client = node.client();

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpSocket;
 use tokio::process::Command;
 
+use crate::harness::flow::COMMENT;
 use crate::harness::node::PROGRAM;
 use crate::harness::{Client, Flow, Node, granary, guests, until, within, without_settings};
 
@@ -102,6 +103,29 @@ async fn an_event_stream_says_how_it_ends() {
     assert_eq!(flow.event().await.unwrap(), "event: end\ndata: {}");
     let head = client.request(Method::HEAD, "/g/streams/a/listen");
     assert_eq!(client.send(head).await.status, 405);
+}
+
+#[tokio::test]
+async fn a_quiet_event_stream_says_that_it_is_still_there() {
+    let node = node().await;
+    let client = node.client();
+    let listen = client.request(Method::GET, "/g/streams/a/listen?timeout=2m");
+    // A stream is a call: what another one came to is no place to go on from.
+    let listen = listen
+        .header("accept", EVENTS)
+        .header("last-event-id", "7-1");
+    let mut listen = Flow::send(listen).await;
+    let feed = client.request(Method::GET, "/v1/events?follow=true&type=trap");
+    let mut feed = Flow::send(feed).await;
+    for flow in [&mut listen, &mut feed] {
+        assert_eq!(flow.header("x-accel-buffering"), "no");
+        assert_eq!(flow.next("\n\n").await.unwrap().unwrap(), COMMENT);
+    }
+    say(client, "after a while").await;
+    let event = listen.event().await.unwrap();
+    assert_eq!(event, "data: \"after a while\"", "no id, and no retry");
+    say(client, "!trap").await;
+    assert!(feed.event().await.unwrap().contains("event: trap"));
 }
 
 #[tokio::test]

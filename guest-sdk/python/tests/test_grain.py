@@ -125,6 +125,24 @@ class Calls(unittest.TestCase):
             said = calls.options(timeout=2, idempotency_key="k")
             self.assertEqual((said.timeout, said.idempotency_key), (2_000_000_000, "k"))
 
+    def test_the_state_may_be_awaited(self):
+        count, rows = Value("count", int), Table("row/", int)
+
+        async def turn():
+            await count.set_async(await count.get_async(2) + 1)
+            await rows.set_async("a", 5)
+            found = [key async for key, _ in state.scan_bytes_async()]
+            await state.delete_async("row/a")
+            return await count.get_async(), await rows.get_async("a", 0), found
+
+        with testing.Host() as host:
+            self.assertEqual(asyncio.run(turn()), (3, 0, ["count", "row/a"]))
+            self.assertEqual(host.state, {"count": b"3"})
+            with self.assertRaises(StateTypeError):
+                asyncio.run(count.set_async("three"))
+        with self.assertRaisesRegex(HostMissing, "granary:grain/async-imports@0.1.0"):
+            asyncio.run(count.get_async())
+
     def test_an_async_call_is_the_same_call_awaited(self):
         async def both():
             stock = calls.grain("stock", "tea")

@@ -25,7 +25,7 @@ bind!(
     "granary-sdk-imports"
 );
 
-/// Bindings of the import `granary:grain/async-calls`.
+/// Bindings of the imports `granary:grain/async-state` and `async-calls`.
 #[cfg(feature = "async")]
 pub mod asynchronous {
     bind!(
@@ -37,6 +37,7 @@ pub mod asynchronous {
             "granary:grain/context@0.1.0": crate::bindings::granary::grain::context,
             "granary:grain/state@0.1.0": crate::bindings::granary::grain::state,
             "granary:grain/calls@0.1.0": crate::bindings::granary::grain::calls,
+            "granary:grain/async-state@0.1.0": generate,
             "granary:grain/async-calls@0.1.0": generate,
         }
     );

@@ -158,7 +158,7 @@
 //! # Features
 //!
 //! - `json` (default): typed state and calls, by serde. Without it there are bytes, and components are about 30 KB smaller.
-//! - `async`: calls that an `async func` awaits, several at a time: see [`calls`].
+//! - `async`: calls and state that an `async func` awaits, several at a time: see [`calls`] and [`state`].
 
 pub mod state;
 
@@ -173,6 +173,9 @@ pub mod hooks;
     reason = "values cross the border of a component as addresses"
 )]
 pub mod wit;
+
+#[doc(inline)]
+pub use wit::Stream;
 
 /// Makes the functions of an `impl` block a grain's interface, and derives its WIT: see [`wit`].
 ///

@@ -1,10 +1,16 @@
 //! The grain's own durable state: keys of text, values of bytes or of anything that serde can write as JSON.
 //!
 //! A turn sees its own writes at once. All of them are committed when it ends, or none.
+//!
+//! Up to 256 KiB of state lie in the host's memory, and nothing here waits. Of a larger state a value may have to come from the store, and the
+//! component stands still until it is there, other turns that run beside this one included. In an `async func` (feature `async`) the
+//! functions that end in `_async` do the same and let the others go on.
 
 use std::vec::IntoIter;
 
-use crate::bindings::granary::grain::state as host;
+#[cfg(feature = "async")]
+use crate::bindings::asynchronous::granary::grain::async_state as host_async;
+use crate::bindings::granary::grain::state::{self as host, Page};
 pub use crate::bindings::granary::grain::state::{Entry, StateError, StateErrorCode};
 
 /// How many entries one request to the host asks for.
@@ -113,6 +119,24 @@ pub fn delete(key: &str) -> Result<(), Error> {
     Ok(host::delete(key)?)
 }
 
+/// [`get_bytes`] for an `async func`: others go on while the store is asked.
+#[cfg(feature = "async")]
+pub async fn get_bytes_async(key: &str) -> Result<Option<Vec<u8>>, Error> {
+    Ok(host_async::get(key.to_owned()).await?)
+}
+
+/// [`set_bytes`] for an `async func`. The turn sees the value from when this has been awaited.
+#[cfg(feature = "async")]
+pub async fn set_bytes_async(key: &str, value: Vec<u8>) -> Result<(), Error> {
+    Ok(host_async::set(key.to_owned(), value).await?)
+}
+
+/// [`delete`] for an `async func`.
+#[cfg(feature = "async")]
+pub async fn delete_async(key: &str) -> Result<(), Error> {
+    Ok(host_async::delete(key.to_owned()).await?)
+}
+
 /// How many commits have changed this grain's state.
 pub fn version() -> u64 {
     host::version()
@@ -137,6 +161,40 @@ pub struct Scan {
     rest: Rest,
 }
 
+impl Scan {
+    /// The same as [`next`](Iterator::next) for an `async func`: others go on while the store is asked.
+    #[cfg(feature = "async")]
+    pub async fn next_async(&mut self) -> Option<Result<(String, Vec<u8>), Error>> {
+        loop {
+            if let Some(entry) = self.page.next() {
+                return Some(Ok((entry.key, entry.value)));
+            }
+            let cursor = self.cursor()?;
+            let page = host_async::scan(self.prefix.clone(), cursor, PAGE_ENTRIES).await;
+            if let Err(refused) = self.turn(page) {
+                return Some(Err(refused));
+            }
+        }
+    }
+
+    /// Where the next page begins; none if there is none.
+    fn cursor(&mut self) -> Option<Option<String>> {
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::From(cursor) => Some(cursor),
+            Rest::Nothing => None,
+        }
+    }
+
+    fn turn(&mut self, page: Result<Page, StateError>) -> Result<(), Error> {
+        let page = page?;
+        self.page = page.entries.into_iter();
+        self.rest = page
+            .cursor
+            .map_or(Rest::Nothing, |after| Rest::From(Some(after)));
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 enum Rest {
     /// More pages may follow: after this cursor, or from the start.
@@ -152,17 +210,10 @@ impl Iterator for Scan {
             if let Some(entry) = self.page.next() {
                 return Some(Ok((entry.key, entry.value)));
             }
-            let Rest::From(cursor) = std::mem::replace(&mut self.rest, Rest::Nothing) else {
-                return None;
-            };
-            match host::scan(&self.prefix, cursor.as_deref(), PAGE_ENTRIES) {
-                Ok(page) => {
-                    self.page = page.entries.into_iter();
-                    self.rest = page
-                        .cursor
-                        .map_or(Rest::Nothing, |after| Rest::From(Some(after)));
-                }
-                Err(refused) => return Some(Err(refused.into())),
+            let cursor = self.cursor()?;
+            let page = host::scan(&self.prefix, cursor.as_deref(), PAGE_ENTRIES);
+            if let Err(refused) = self.turn(page) {
+                return Some(Err(refused));
             }
         }
     }
@@ -337,6 +388,28 @@ mod typed {
         /// Puts the value, whichever version was there.
         pub fn set(&self, value: &T) -> Result<(), Error> {
             set_bytes(self.key, &seal(self.key, value, self.version)?)
+        }
+
+        /// [`get`](Self::get) for an `async func`: others go on while the store is asked.
+        #[cfg(feature = "async")]
+        pub async fn get_async(&self) -> Result<Option<T>, Error> {
+            let bytes = super::get_bytes_async(self.key).await?;
+            bytes
+                .map(|bytes| open(self.key, &bytes, self.version))
+                .transpose()
+        }
+
+        /// [`set`](Self::set) for an `async func`. The turn sees the value from when this has been awaited.
+        #[cfg(feature = "async")]
+        pub async fn set_async(&self, value: &T) -> Result<(), Error> {
+            let bytes = seal(self.key, value, self.version)?;
+            super::set_bytes_async(self.key, bytes).await
+        }
+
+        /// [`delete`](Self::delete) for an `async func`.
+        #[cfg(feature = "async")]
+        pub async fn delete_async(&self) -> Result<(), Error> {
+            super::delete_async(self.key).await
         }
 
         /// Removes the value.

@@ -94,6 +94,7 @@
 //! | an enum that derives [`Variant`](crate::Variant) | `variant`, or `enum` if no case has a payload |
 //! | a struct of bools that derives [`Flags`](crate::Flags) | `flags` |
 //! | `fn`, `async fn` | `func`, `async func` |
+//! | [`Stream<T>`], `Result<Stream<T>, E>` as the answer of an `async fn` | `stream<t>`, `result<stream<t>, e>` |
 //! | `///` | the doc comments of OpenAPI and of `granary wit show` |
 //!
 //! Names change their form: `look_around` and `LookAround` are `look-around`. A type may be in any module or crate, and an alias means
@@ -144,7 +145,7 @@
 //! # When WIT first is right
 //!
 //! An interface that several languages implement, or that other people agree on, is better written down once, in WIT. And WIT says some
-//! things that Rust here does not: resources, streams and futures, types that one interface uses of another.
+//! things that Rust here does not: resources, streams as parameters, types that one interface uses of another.
 //!
 //! # How it works
 //!
@@ -155,6 +156,7 @@
 //! generated bindings.
 
 pub use describe::{Function, Interface, Item, Kind, Named, Type};
+pub use stream::{Closed, Items, Stream};
 pub use values::{Payload, WitType};
 
 mod describe;
@@ -162,6 +164,8 @@ mod describe;
 mod layout;
 
 mod values;
+
+mod stream;
 
 mod encode;
 

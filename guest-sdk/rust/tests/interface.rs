@@ -5,9 +5,10 @@
 #![expect(clippy::tabs_in_doc_comments, reason = "a comment may hold one")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
+use futures::FutureExt as _;
 use granary_sdk::wit::glue::{self, there_and_back};
 use granary_sdk::wit::{Described, Type, WitType};
-use granary_sdk::{Flags, Record, Variant, interface};
+use granary_sdk::{Flags, Record, Stream, Variant, interface};
 use other::ShoppingList;
 use wit_component::WitPrinter;
 use wit_parser::abi::{AbiVariant, WasmType};
@@ -135,6 +136,22 @@ impl Torture {
     }
     async fn slow(r#async: u32) -> u32 {
         r#async
+    }
+    /// Several words.
+    async fn words(text: String) -> Stream<String> {
+        Stream::new(async move |mut items| {
+            for word in text.split(' ') {
+                items.send(word.to_owned()).await?;
+            }
+            Ok(())
+        })
+    }
+    async fn orders(count: u8) -> Result<Stream<Order>, Rights> {
+        Err(Rights {
+            read: false,
+            write: false,
+            look_around: count == 0,
+        })
     }
 }
 
@@ -289,6 +306,13 @@ fn values_come_back_as_they_went() {
     assert_eq!(there_and_back(outcomes.clone()), outcomes);
     assert_eq!(there_and_back(Vec::<u64>::new()), Vec::<u64>::new());
     there_and_back(());
+}
+
+#[test]
+fn a_stream_gives_a_test_what_its_producer_sends() {
+    let words = Torture::words("a few words".to_owned());
+    let words = words.now_or_never().unwrap().collect().now_or_never();
+    assert_eq!(words.unwrap(), ["a", "few", "words"]);
 }
 
 granary_sdk::grain!(Torture);

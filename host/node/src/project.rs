@@ -11,6 +11,8 @@ pub mod template;
 pub mod toolchain;
 pub mod wit;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::document::Problems;
@@ -34,6 +36,12 @@ pub enum ProjectError {
     /// Nothing in it has kinds.
     #[error("there is no {FILE_NAME} in {}, nor in the folders right below it", .0.display())]
     NoManifest(PathBuf),
+    /// A file was named that is a component, or a core module, and no project file.
+    #[error("{} is WebAssembly: a project is the folder of a {FILE_NAME}, which says what kind it makes of a component", .0.display())]
+    Component(PathBuf),
+    /// A file was named that is no project file.
+    #[error("{} is neither a folder nor a {FILE_NAME}", .0.display())]
+    NoProjectFile(PathBuf),
     /// A project file is wrong.
     #[error(transparent)]
     Manifest(#[from] Problems),
@@ -53,6 +61,7 @@ impl Project {
     /// Reads the project files of a folder, or the one file that is named.
     pub fn open(path: &Path) -> Result<Self, ProjectError> {
         if path.is_file() {
+            check_project_file(path)?;
             let manifest = Manifest::open(path)?;
             return Ok(Self {
                 folder: manifest.folder(),
@@ -93,6 +102,22 @@ impl Project {
         Ok(projects)
     }
 }
+
+/// Tells a project file from what else people name: read as TOML, a component would be wrong in its fifth byte.
+fn check_project_file(path: &Path) -> Result<(), ProjectError> {
+    let mut first = [0; WASM.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    if read.is_ok() && first == *WASM {
+        return Err(ProjectError::Component(path.to_path_buf()));
+    }
+    if path.extension().is_none_or(|ext| ext != "toml") {
+        return Err(ProjectError::NoProjectFile(path.to_path_buf()));
+    }
+    Ok(())
+}
+
+/// What components and core modules begin with.
+const WASM: &[u8; 4] = b"\0asm";
 
 /// The project files of the folders right below one, in the order of their names.
 fn below(folder: &Path) -> Vec<PathBuf> {
@@ -165,6 +190,27 @@ mod tests {
         );
         write(path, "top");
         assert_eq!(names(&Project::open(path).unwrap()), ["top"]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_project_file_is_told_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str, bytes: &[u8]| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).unwrap();
+            Project::open(&file)
+        };
+        let component = b"\0asm\x0d\0\x01\0";
+        for name in ["x.wasm", "x", FILE_NAME] {
+            let error = open(name, component).unwrap_err();
+            assert!(matches!(error, ProjectError::Component(_)), "{error}");
+        }
+        for (name, bytes) in [("x.wat", "(component)"), ("empty", "")] {
+            let error = open(name, bytes.as_bytes()).unwrap_err();
+            assert!(matches!(error, ProjectError::NoProjectFile(_)), "{error}");
+        }
+        let kind = b"[kinds.one]\ncomponent = \"x.wasm\"\n";
+        assert!(open("other.toml", kind).is_ok());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use wasmtime_wasi::p2::bindings::LinkOptions;
 
 use crate::guest::Guest;
 use crate::guest::turn::{BesideId, Turn};
+use crate::host::CallingOut;
 use crate::{EngineKind, Host};
 
 /// Links everything that needs no grant, or that refuses by itself where there is none.
@@ -40,6 +41,7 @@ pub(crate) fn link(linker: &mut Linker<Guest>, engine: EngineKind) -> wasmtime::
         // A component that imports an async function is always run by the other one.
         EngineKind::Sync => Ok(()),
         EngineKind::Async => {
+            state::link_async(&mut linker.instance("granary:grain/async-state@0.1.0")?)?;
             calls::link_async(&mut linker.instance("granary:grain/async-calls@0.1.0")?)
         }
     }
@@ -124,7 +126,8 @@ impl Reach for &Accessor<Guest> {
 }
 
 /// Defines one waiting function. A macro, because no closure type can be generic over the lifetime of the store. A function that is
-/// a plain one in WIT blocks the component in both engines: Wasmtime accepts no other for it.
+/// a plain one in WIT blocks the component in both engines: Wasmtime takes a function that lets its caller go on for an `async func` only
+/// (`typecheck_async`). So what waits has a second interface, whose functions are defined by [`concurrent`].
 macro_rules! waiting {
     ($instance:expr, $name:expr, $body:path, ($($arg:ident: $type:ty),*)) => {
         $crate::imports::define($instance, $name, |store, ($($arg,)*): ($($type,)*)| {
@@ -133,6 +136,25 @@ macro_rules! waiting {
     };
 }
 use waiting;
+
+/// Defines one function that lets its caller go on. The same bodies, for an `async func`.
+macro_rules! concurrent {
+    ($instance:expr, $name:expr, $body:path, ($($arg:ident: $type:ty),*)) => {
+        $instance.func_wrap_concurrent($name, |store: &Accessor<Guest>, ($($arg,)*): ($($type,)*)| {
+            Box::pin(async move {
+                let _under_way = $crate::imports::under_way(store);
+                Ok(($body(store, $($arg),*).await,))
+            })
+        })
+    };
+}
+use concurrent;
+
+/// Says that the calling turn waits for something: one that has answered is not over meanwhile. To be asked before the first await.
+fn under_way(mut store: &Accessor<Guest>) -> Option<CallingOut> {
+    let caller = store.caller().ok()?;
+    store.turn(caller, |turn| turn.context.call_out()).ok()
+}
 
 type Linked<'a> = LinkerInstance<'a, Guest>;
 

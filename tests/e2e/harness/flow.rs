@@ -4,6 +4,9 @@ use reqwest::{RequestBuilder, Response};
 
 use super::within;
 
+/// What is sent when there is nothing to say.
+pub(crate) const COMMENT: &str = ":";
+
 /// A reply that is still coming.
 pub(crate) struct Flow {
     response: Response,
@@ -53,9 +56,14 @@ impl Flow {
         self.next("\n").await.unwrap()
     }
 
-    /// The next server-sent event.
+    /// The next server-sent event. Comments are none.
     pub(crate) async fn event(&mut self) -> Option<String> {
-        self.next("\n\n").await.unwrap()
+        loop {
+            let part = self.next("\n\n").await.unwrap();
+            if part.as_deref() != Some(COMMENT) {
+                return part;
+            }
+        }
     }
 
     /// The lines until the end.

@@ -2,10 +2,11 @@
 
 import asyncio
 
-from granary import CallError, Err, Value, calls
+from granary import CallError, Err, Table, Value, calls, state
 from wit_world import exports
 
 COUNT = Value("count", int)
+ROWS = Table("row/", str)
 
 
 async def meet(gate: str) -> int:
@@ -19,10 +20,18 @@ class Turns(exports.Turns):
         return first, second
 
     async def count_around(self, gate: str) -> int:
-        COUNT.set(COUNT.get(0) + 1)
+        await COUNT.set_async(await COUNT.get_async(0) + 1)
         await meet(gate)
         COUNT.set(COUNT.get(0) + 1)
         return COUNT.get(0)
+
+    async def awaited(self, rows: int, size: int) -> int:
+        """Writes rows all at once, takes one away, and gives the letters of those that it finds."""
+        await asyncio.gather(*(ROWS.set_async(str(row), "x" * size) for row in range(rows)))
+        await state.delete_async(ROWS.prefix + "0")
+        names = [key.removeprefix(ROWS.prefix) async for key, _ in state.scan_bytes_async(ROWS.prefix)]
+        found = await asyncio.gather(*(ROWS.get_async(name) for name in names))
+        return sum(len(text) for text in found)
 
     async def ask(self, kind: str) -> int:
         try:

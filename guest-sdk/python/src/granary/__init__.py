@@ -65,7 +65,8 @@ the component is built: what it computes then is part of the component, and the 
 A component whose interface has an `async func` is asynchronous: the method is an `async def`, waits with `await`, and makes several calls
 at once with `asyncio.gather` (see `calls`). Its `read` and `interleave` methods run side by side where they wait. The event loop is the
 component's own: there are no timers in it (`asyncio.sleep`, `wait_for`), no threads and no sockets. `state` is the same in such methods:
-up to 256 KiB it is in memory and never waits; of a larger one a read may wait for the store, and the component with it.
+up to 256 KiB it is in memory and never waits; of a larger one a read may wait for the store, and the component with it, unless it is one of
+those that end in `_async`.
 
 `print` goes to the grain's log, and to its error stream with `file=sys.stderr`.
 

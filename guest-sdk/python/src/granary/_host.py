@@ -36,6 +36,7 @@ def _find(interface, mark, world="imports"):
 
 
 state = _find("state", "StateError")
+async_state = _find("async-state", "scan", "async-imports")
 calls = _find("calls", "Payload_Json")
 async_calls = _find("async-calls", "call", "async-imports")
 context = _find("context", "activation_epoch")
@@ -46,4 +47,4 @@ try:
 except ImportError:
     from granary._results import Err, Ok, Some
 
-__all__ = ["Err", "HostMissing", "Ok", "Some", "async_calls", "calls", "context", "state", "types"]
+__all__ = ["Err", "HostMissing", "Ok", "Some", "async_calls", "async_state", "calls", "context", "state", "types"]

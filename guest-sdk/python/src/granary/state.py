@@ -1,10 +1,14 @@
 """The grain's own durable state: keys of text, values of bytes or of anything that `granary.codec` writes as JSON.
 
 A turn sees its own writes at once. All of them are committed when it ends, or none.
+
+Up to 256 KiB of state lie in the host's memory, and nothing here waits. Of a larger state a value may have to come from the store, and the
+component stands still until it is there, other turns that run beside this one included. In an `async func` what ends in `_async` does the same and
+lets the others go on; the world has `include granary:grain/async-imports@0.1.0;`.
 """
 
 import json
-from typing import Any, Generic, Iterator, TypeVar
+from typing import Any, AsyncIterator, Generic, Iterator, TypeVar
 
 from granary import _host, codec
 
@@ -69,6 +73,24 @@ def delete(key: str) -> None:
         _host.state.delete(key)
 
 
+async def get_bytes_async(key: str) -> bytes | None:
+    """`get_bytes` for an `async func`: others go on while the store is asked."""
+    with _refusals():
+        return await _host.async_state.get(key)
+
+
+async def set_bytes_async(key: str, value: bytes) -> None:
+    """`set_bytes` for an `async func`. The turn sees the value from when this has been awaited."""
+    with _refusals():
+        await _host.async_state.set(key, bytes(value))
+
+
+async def delete_async(key: str) -> None:
+    """`delete` for an `async func`."""
+    with _refusals():
+        await _host.async_state.delete(key)
+
+
 def version() -> int:
     """How many commits have changed this grain's state."""
     return _host.state.version()
@@ -82,6 +104,21 @@ def get(key: str, of: type[T]) -> T | None:
 
 def set(key: str, value: Any, of: Any = Any) -> None:
     """Puts a value under a key, as JSON. With `of`, one that does not fit that type is refused by `StateTypeError`."""
+    set_bytes(key, _written(key, value, of))
+
+
+async def get_async(key: str, of: type[T]) -> T | None:
+    """`get` for an `async func`."""
+    stored = await get_bytes_async(key)
+    return None if stored is None else _read(key, of, stored)
+
+
+async def set_async(key: str, value: Any, of: Any = Any) -> None:
+    """`set` for an `async func`."""
+    await set_bytes_async(key, _written(key, value, of))
+
+
+def _written(key, value, of):
     try:
         data = codec.to_json(value)
         # What `get` will read is what was given: a text of digits would come back as an integer.
@@ -89,7 +126,7 @@ def set(key: str, value: Any, of: Any = Any) -> None:
             raise codec.Misfit("", codec.describe(of), codec.shape(data))
     except codec.Misfit as misfit:
         raise StateTypeError(key, codec.describe(of), _given(value), str(misfit), None) from None
-    set_bytes(key, codec.dumps(value).encode())
+    return codec.dumps(value).encode()
 
 
 def scan_bytes(prefix: str = "") -> Iterator[tuple[str, bytes]]:
@@ -98,6 +135,19 @@ def scan_bytes(prefix: str = "") -> Iterator[tuple[str, bytes]]:
     while True:
         with _refusals():
             page = _host.state.scan(prefix, cursor, _PAGE_ENTRIES)
+        for entry in page.entries:
+            yield entry.key, entry.value
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def scan_bytes_async(prefix: str = "") -> AsyncIterator[tuple[str, bytes]]:
+    """`scan_bytes` for an `async func`, with `async for`."""
+    cursor = None
+    while True:
+        with _refusals():
+            page = await _host.async_state.scan(prefix, cursor, _PAGE_ENTRIES)
         for entry in page.entries:
             yield entry.key, entry.value
         cursor = page.cursor
@@ -135,6 +185,19 @@ class Value(Generic[T]):
         """Removes the value."""
         delete(self.key)
 
+    async def get_async(self, default: D = None) -> T | D:
+        """`get` for an `async func`."""
+        stored = await get_bytes_async(self.key)
+        return default if stored is None else _read(self.key, self.of, stored)
+
+    async def set_async(self, value: T) -> None:
+        """`set` for an `async func`."""
+        await set_async(self.key, value, self.of)
+
+    async def delete_async(self) -> None:
+        """`delete` for an `async func`."""
+        await delete_async(self.key)
+
 
 class Table(Generic[T]):
     """Values of one type under a common prefix, one state key each: a change writes one row and not the whole table.
@@ -151,6 +214,15 @@ class Table(Generic[T]):
         """The row's value, or `default`."""
         stored = get_bytes(self.prefix + row)
         return default if stored is None else _read(self.prefix + row, self.of, stored)
+
+    async def get_async(self, row: str, default: D = None) -> T | D:
+        """`get` for an `async func`."""
+        stored = await get_bytes_async(self.prefix + row)
+        return default if stored is None else _read(self.prefix + row, self.of, stored)
+
+    async def set_async(self, row: str, value: T) -> None:
+        """Sets a row in an `async func`."""
+        await set_async(self.prefix + row, value, self.of)
 
     def __setitem__(self, row: str, value: T) -> None:
         set(self.prefix + row, value, self.of)

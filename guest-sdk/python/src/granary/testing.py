@@ -41,12 +41,13 @@ class Host:
         self._left = seconds_left
 
     def __enter__(self):
-        self._kept = (_host.state, _host.calls, _host.async_calls, _host.context, _host.types)
+        self._kept = (_host.state, _host.async_state, _host.calls, _host.async_calls, _host.context, _host.types)
         _host.state = SimpleNamespace(get=self.state.get, set=self._set, delete=self._delete, scan=self._scan, version=lambda: 0)
+        _host.async_state = SimpleNamespace(**{name: _awaited(getattr(_host.state, name)) for name in ("get", "set", "delete", "scan")})
         _host.calls = SimpleNamespace(
             call=self._call, send=self._send, CallOptions=_options("timeout", "idempotency_key"), SendOptions=_options("delay"), Payload_Json=_options("value")
         )
-        _host.async_calls = SimpleNamespace(call=self._call_async)
+        _host.async_calls = SimpleNamespace(call=_awaited(self._call))
         _host.context = SimpleNamespace(
             self_id=lambda: self._id,
             caller=lambda: self._caller,
@@ -64,7 +65,7 @@ class Host:
         return self
 
     def __exit__(self, *_):
-        _host.state, _host.calls, _host.async_calls, _host.context, _host.types = self._kept
+        _host.state, _host.async_state, _host.calls, _host.async_calls, _host.context, _host.types = self._kept
 
     def json(self, key):
         """The JSON value under a state key, or none."""
@@ -104,11 +105,15 @@ class Host:
             raise _refused(failed.code, failed.text, failed.circle) from None
         return SimpleNamespace(value=json.dumps(to_json(answer)))
 
-    async def _call_async(self, *request):
-        return self._call(*request)
-
     def _send(self, target, method, payload, options):
         self.sent.append((f"{target.kind}/{target.key}", method, json.loads(payload.value), (options.delay or 0) / 1e9))
+
+
+def _awaited(function):
+    async def awaited(*arguments):
+        return function(*arguments)
+
+    return awaited
 
 
 def _options(*names):

@@ -11,6 +11,7 @@ use syn::{
 
 use crate::names::{Names, add, docs, is_kebab, kebab, or_add};
 use crate::refuse::{self, Place};
+use crate::stream::{self, flows, passed};
 
 /// As many parameters as a tuple has parts.
 const PARAMS_MAX: usize = 16;
@@ -238,6 +239,10 @@ fn read(function: &ImplItemFn, name: String, errors: &mut Option<Error>) -> Func
             (**ty).clone()
         }
     };
+    if flows(&answer) && signature.asyncness.is_none() {
+        let why = "items leave after the function has returned: a function that answers a `Stream` is an `async fn`";
+        add(errors, Error::new_spanned(&signature.output, why));
+    }
     Function {
         ident: signature.ident.clone(),
         name,
@@ -373,6 +378,7 @@ fn describe(function: &Function) -> TokenStream {
     let params = params
         .iter()
         .map(|(name, ty)| quote!((#name, <#ty as #glue::WitType>::TYPE)));
+    let answer = passed(answer);
     let result = quote!(<#answer as #glue::Payload>::PAYLOAD);
     quote! {
         ::granary_sdk::wit::Function {
@@ -386,7 +392,7 @@ fn describe(function: &Function) -> TokenStream {
 }
 
 /// Where the SDK's part of an export is. Written out, for a grain may have a module of that name.
-fn glue() -> TokenStream {
+pub(crate) fn glue() -> TokenStream {
     quote!(::granary_sdk::wit::glue)
 }
 
@@ -399,6 +405,7 @@ fn export(grain: &Ident, id: &str, function: &Function) -> TokenStream {
         answer,
         ..
     } = function;
+    let passed = passed(answer);
     let types = params.iter().map(|(_, ty)| ty);
     let values: Vec<Ident> = (0..params.len())
         .map(|at| format_ident!("value{at}"))
@@ -414,7 +421,7 @@ fn export(grain: &Ident, id: &str, function: &Function) -> TokenStream {
     quote! {
         const _: () = {
             type __Params = (#(#types,)*);
-            type __Answer = #answer;
+            type __Answer = #passed;
             const PARAMS: #glue::Flat = #glue::params::<__Params>();
             #body
         };
@@ -477,7 +484,24 @@ fn write_async(
     let callback = format!("[callback]{export}");
     let module = format!("[export]{id}");
     let task_return = format!("[task-return]{}", function.name);
+    let hand_over = quote! {
+        |slots| task_return(#(#glue::CoreValue::from_slot(slots[#slots])),*)
+    };
+    let (imports, start) = if flows(&function.answer) {
+        let answer = &function.answer;
+        (
+            stream::imports(&module, &function.name, &function.answer),
+            quote!(#glue::call_flowing::<__Params, #answer, _>(slots, #run, #hand_over, &STREAM)),
+        )
+    } else {
+        (
+            TokenStream::new(),
+            quote!(#glue::call_async::<__Params, __Answer, _>(slots, #run, #hand_over)),
+        )
+    };
     quote! {
+        #imports
+
         const GIVEN: #glue::Flat = #glue::task_answer::<__Answer>();
 
         #[cfg(target_arch = "wasm32")]
@@ -498,11 +522,7 @@ fn write_async(
             #(#names: <#glue::Core<{ PARAMS.kinds[#slots] }> as #glue::CoreType>::Of),*
         ) -> i32 {
             let slots = [#(#glue::CoreValue::slot(#names)),*];
-            unsafe {
-                #glue::call_async::<__Params, __Answer, _>(slots, #run, |slots| {
-                    task_return(#(#glue::CoreValue::from_slot(slots[#slots])),*)
-                })
-            }
+            unsafe { #start }
         }
 
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #callback))]

@@ -3,7 +3,7 @@
 //! They read syntax and write trait implementations; what a type is called or made of they leave to the compiler, by way of
 //! `granary_sdk::wit::WitType`. What WIT cannot say is refused here if syntax tells, with a word on what to write instead.
 //!
-//! Read in this order: `interface`, `types`, `refuse`, `names`.
+//! Read in this order: `interface`, `types`, `stream`, `refuse`, `names`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -16,6 +16,8 @@ use syn::{DeriveInput, parse_macro_input};
 mod interface;
 
 mod types;
+
+mod stream;
 
 mod refuse;
 

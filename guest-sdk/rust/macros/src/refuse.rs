@@ -157,8 +157,11 @@ fn instead(name: &str) -> Option<&'static str> {
         "Instant" | "SystemTime" => {
             "write an integer, and the unit into its name: `at_unix_ms: u64`"
         }
-        "StreamReader" | "FutureReader" => {
-            "streams and futures need an interface in WIT: see \"WIT first\" in the documentation of granary_sdk"
+        "StreamReader" => {
+            "answer a `granary_sdk::Stream<T>`; a stream as a parameter needs an interface in WIT: see \"WIT first\" in the documentation of granary_sdk"
+        }
+        "FutureReader" => {
+            "an `async fn` that awaits the value and answers it is the same to its callers: write the value's own type"
         }
         "Self" => "name the type: `Self` in an interface would say nothing to its callers",
         _ => return None,

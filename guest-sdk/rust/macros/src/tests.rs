@@ -52,6 +52,8 @@ fn types_that_wit_does_not_have_are_refused_with_what_to_write() {
         fn d(x: impl Into<String>, y: Vec<()>, z: fn(u8)) -> Self {}
         fn e(x: Cow<'static, str>, y: Item<'static>, z: Duration) -> Result<(), ()> {}
         fn f() -> StreamReader<u8> {}
+        fn g() -> Result<granary_sdk::Stream<u8>, String> {}
+        async fn h() -> Result<granary_sdk::Stream<u8>, String> {}
         fn fine(x: Vec<Option<(u8, String)>>) -> Result<(), Vec<Item>> {}
     }";
     let expected = [
@@ -71,6 +73,7 @@ fn types_that_wit_does_not_have_are_refused_with_what_to_write() {
         ("'static", "without a lifetime"),
         ("Duration", "timeout_ms: u64"),
         ("StreamReader<u8>", "WIT first"),
+        ("-> Result<granary_sdk::Stream<u8>, String>", "`async fn`"),
     ];
     assert_found(&of_interface("", block), &expected);
 }

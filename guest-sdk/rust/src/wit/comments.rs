@@ -87,7 +87,7 @@ impl<const N: usize> Types<N> {
 
     const fn of(&mut self, ty: Option<&'static Type>) {
         match ty {
-            Some(Type::List(of) | Type::Option(of)) => self.of(Some(of)),
+            Some(Type::List(of) | Type::Option(of) | Type::Stream(of)) => self.of(Some(of)),
             Some(Type::Result(ok, err)) => {
                 self.of(*ok);
                 self.of(*err);

@@ -21,6 +21,8 @@ pub enum Type {
     Option(&'static Self),
     Result(Option<&'static Self>, Option<&'static Self>),
     Tuple(&'static [&'static Self]),
+    /// Only the answer of a function, or the `ok` of a result that is one.
+    Stream(&'static Self),
     /// A type with a name of its own.
     Named(&'static Named),
 }

@@ -166,6 +166,12 @@ impl<const N: usize> Instance<N> {
             Type::String => Reference::Primitive(0x73),
             Type::List(of) => self.wrapper(0x70, of),
             Type::Option(of) => self.wrapper(0x6b, of),
+            Type::Stream(of) => {
+                let of = self.define(Some(of));
+                let index = self.declare(0x66);
+                self.optional(of);
+                Reference::Index(index)
+            }
             Type::Result(ok, err) => {
                 let (ok, err) = (self.define(*ok), self.define(*err));
                 let index = self.declare(0x6a);

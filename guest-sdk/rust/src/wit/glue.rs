@@ -12,6 +12,9 @@ pub use super::values::{Payload, WitType};
 
 pub use super::comments::{comments, comments_len};
 pub use super::encode::{component_type, component_type_len};
+pub use super::stream::{Flows, Imports, Rest, operations};
+
+pub use wit_bindgen::rt::async_support::StreamVtable;
 
 /// The core type of a kind.
 #[derive(Debug)]
@@ -223,6 +226,36 @@ pub unsafe fn call_async<P: Payload, R: Payload, F: Future<Output = R>>(
         hand_over(given);
         // SAFETY: the host has read it before it came back.
         drop(unsafe { take::<R>(given, SLOTS) });
+    })
+}
+
+/// The same as [`call_async`] for an answer with a stream, which goes on after that.
+///
+/// # Safety
+///
+/// As [`call`]; and the operations are those for the streams of this function.
+pub unsafe fn call_flowing<P: Payload, R: Flows, F: Future<Output = R>>(
+    slots: [u64; SLOTS],
+    run: impl FnOnce(P) -> F + 'static,
+    hand_over: impl FnOnce([u64; SLOTS]) + 'static,
+    operations: &'static StreamVtable<R::Item>,
+) -> i32 {
+    use wit_bindgen::rt::async_support::{TaskCancelOnDrop, start_task};
+
+    before_any_code();
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { take::<P>(slots, SLOTS) };
+    start_task(async move {
+        let unless_done = TaskCancelOnDrop::new();
+        let (answer, rest) = run(arguments).await.open(operations);
+        let given = give(answer, SLOTS);
+        unless_done.forget();
+        hand_over(given);
+        // SAFETY: the host has read it before it came back.
+        drop(unsafe { take::<R::Opened>(given, SLOTS) });
+        if let Some(rest) = rest {
+            rest.await;
+        }
     })
 }
 

@@ -31,7 +31,7 @@ const fn shape(ty: &Type) -> Shape {
     match ty {
         Type::Bool | Type::S8 | Type::U8 => Shape::Scalar(I32, 1),
         Type::S16 | Type::U16 => Shape::Scalar(I32, 2),
-        Type::S32 | Type::U32 | Type::Char => Shape::Scalar(I32, 4),
+        Type::S32 | Type::U32 | Type::Char | Type::Stream(_) => Shape::Scalar(I32, 4),
         Type::S64 | Type::U64 => Shape::Scalar(I64, 8),
         Type::F32 => Shape::Scalar(F32, 4),
         Type::F64 => Shape::Scalar(F64, 8),
@@ -53,7 +53,7 @@ const fn part(ty: &Type, at: usize) -> Option<&'static Type> {
         Type::Result(ok, err) => [*ok, *err][at],
         Type::Tuple(parts) => Some(parts[at]),
         Type::Named(named) => named.items[at].payload,
-        Type::Bool | Type::Char | Type::String | Type::List(_) => None,
+        Type::Bool | Type::Char | Type::String | Type::List(_) | Type::Stream(_) => None,
         Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::F32 => None,
         Type::S8 | Type::S16 | Type::S32 | Type::S64 | Type::F64 => None,
     }

@@ -15,6 +15,7 @@ use super::layout::{flat, layout, offset};
     label = "not a type of an interface",
     note = "for a type of your own: `#[derive(granary_sdk::Record)]` on a struct, `#[derive(granary_sdk::Variant)]` on an enum, or `#[derive(granary_sdk::Flags)]` on a struct of bools",
     note = "a type of another crate is converted into one of your own",
+    note = "a `Stream<T>` is the answer of an `async fn`, alone or as the `Ok` of a `Result`",
     note = "built in: bool, u8 to u64, i8 to i64, f32, f64, char, String, Vec<T>, Option<T>, Result<T, E>, and tuples of up to 16"
 )]
 pub unsafe trait WitType: Sized + 'static {

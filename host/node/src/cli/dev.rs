@@ -1,6 +1,6 @@
 //! `dev`: projects on a node of their own, built, deployed, watched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use crate::cli::upload::upload;
 use crate::config::units::Listen;
 use crate::config::{Config, Origin};
 use crate::manifest::{FILE_NAME, KindManifest, Source};
-use crate::project::Project;
 use crate::project::build::{BuildError, Builder, Built};
+use crate::project::{Project, clients};
 
 /// What `dev` is told.
 #[derive(Debug, Args)]
@@ -119,6 +119,9 @@ impl Dev {
             Some(Watching::start(&self.projects)?)
         };
         let deployed = self.deploy_all(&|_| true).await;
+        if let Some(watching) = &mut watching {
+            watching.extend(&self.projects);
+        }
         self.say_ready(&deployed).await;
         let follower = self.follow_logs();
         let outcome = match &mut watching {
@@ -321,6 +324,8 @@ struct Watching {
     changes: mpsc::UnboundedReceiver<PathBuf>,
     folders: BTreeSet<PathBuf>,
     prebuilt: BTreeSet<PathBuf>,
+    /// The client files that the last build has made or found, with their text: it was built with that.
+    clients: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 /// An editor writes a file in several steps.
@@ -348,12 +353,13 @@ impl Watching {
             changes,
             folders: BTreeSet::new(),
             prebuilt: BTreeSet::new(),
+            clients: BTreeMap::new(),
         };
         watching.extend(projects);
         Ok(watching)
     }
 
-    /// Watches every folder of sources that there is by now. One by one: what the build writes is left out.
+    /// Watches every folder of sources that there is by now. One by one: what the build writes is left out. To be told after each build.
     fn extend(&mut self, projects: &[Project]) {
         let mut found = BTreeSet::new();
         for project in projects {
@@ -372,7 +378,18 @@ impl Watching {
                 }
             }
         }
-        for folder in found {
+        self.clients = found
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())
+            .map(|entry| entry.path())
+            .filter(|path| clients::is_ours(path))
+            .filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?)))
+            .collect();
+        self.watch(found);
+    }
+
+    fn watch(&mut self, folders: BTreeSet<PathBuf>) {
+        for folder in folders {
             if !self.folders.contains(&folder)
                 && self
                     .watcher
@@ -397,16 +414,38 @@ impl Watching {
                 }
             };
             match next {
-                Some(path)
-                    if self.prebuilt.contains(&path)
-                        || (is_source(&path) && !is_own_output(&path)) =>
-                {
+                Some(path) if self.is_change(&path) => {
                     changed.insert(path);
                 }
                 Some(_) => {}
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// Whether something is to be built because of an event at this path.
+    fn is_change(&mut self, path: &Path) -> bool {
+        if self.prebuilt.contains(path) {
+            return true;
+        }
+        if !is_source(path) || is_own_output(path) {
+            return false;
+        }
+        if std::fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) {
+            // Its files may have come before it was watched: they are looked for after that.
+            let mut folders = BTreeSet::new();
+            collect(path, &mut folders);
+            self.watch(folders.clone());
+            return folders
+                .iter()
+                .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())
+                .filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .any(|entry| self.is_change(&entry.path()));
+        }
+        // A client that somebody else has made, or taken away, is a source like others.
+        self.clients
+            .get(path)
+            .is_none_or(|built_with| std::fs::read(path).ok().as_ref() != Some(built_with))
     }
 }
 
@@ -510,6 +549,52 @@ mod tests {
         let expected = ["", "src", "src/deep", "wit"].map(|folder| project.join(folder));
         // A path that ends in a slash is equal to the same one without.
         assert_eq!(found, expected.into_iter().collect());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_the_build_has_made_is_no_change_and_another_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = absolute(folder.path());
+        kind(&path, "one");
+        std::fs::create_dir(path.join("one/wit")).unwrap();
+        let projects = [Project::open(&path).unwrap()];
+        let mut watching = Watching::start(&projects).unwrap();
+        let client = path.join("one/wit/deps/two-client.wit");
+        let source = path.join("one/src/lib.rs");
+        let make = |text: &str| {
+            std::fs::create_dir_all(client.parent().unwrap()).unwrap();
+            std::fs::write(&client, text).unwrap();
+        };
+        let until = async |watching: &mut Watching, wanted: &Path| {
+            let mut seen = BTreeSet::new();
+            while !seen.contains(wanted) {
+                let next = tokio::time::timeout(Duration::from_secs(60), watching.next());
+                seen.append(&mut next.await.expect("a change is seen"));
+            }
+            seen
+        };
+        // Once in a folder that was not there, once in one that is watched.
+        for text in ["package a:two-client;", "package b:two-client;"] {
+            make(text);
+            watching.extend(&projects);
+            make(text);
+            std::fs::write(&source, text).unwrap();
+            let seen = until(&mut watching, &source).await;
+            assert_eq!(seen, [source.clone()].into());
+        }
+        make("package c:two-client;");
+        until(&mut watching, &client).await;
+        watching.extend(&projects);
+        std::fs::remove_file(&client).unwrap();
+        until(&mut watching, &client).await;
+        // A folder that comes is watched from then on.
+        let deep = path.join("one/src/deep");
+        std::fs::create_dir(&deep).unwrap();
+        std::fs::write(&source, "").unwrap();
+        let seen = until(&mut watching, &source).await;
+        assert!(!seen.contains(&deep), "there is nothing in it");
+        std::fs::write(deep.join("mod.rs"), "").unwrap();
+        until(&mut watching, &deep.join("mod.rs")).await;
     }
 
     #[test]

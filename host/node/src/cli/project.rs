@@ -1,8 +1,10 @@
 //! `new` and `build`: projects on this machine, without a node.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use granary_core::id::KindName;
 use serde_json::{Value, json};
 
 use crate::cli::client::Client;
@@ -10,7 +12,7 @@ use crate::cli::exit::{Error, Exit};
 use crate::cli::terminal::{Terminal, Tone, bytes};
 use crate::cli::toolchain;
 use crate::manifest::sections::Language;
-use crate::manifest::{KindManifest, Manifest};
+use crate::manifest::{FILE_NAME, KindManifest, Manifest};
 use crate::project::build::{BuildError, Builder, Built, Freshness};
 use crate::project::template::{self, NewError};
 use crate::project::{Project, ProjectError};
@@ -117,10 +119,47 @@ pub fn project_error(error: &ProjectError) -> Error {
             "name the folder of a project: granary build DIR",
         ),
         ProjectError::NoManifest(_) => (Exit::NotFound, "granary new NAME writes a project"),
+        ProjectError::Component(path) => {
+            return Error::caused(Exit::Usage, error, project_of(path));
+        }
+        ProjectError::NoProjectFile(_) => (
+            Exit::Usage,
+            "name the folder of a project, or its granary.toml; granary new NAME writes one",
+        ),
         ProjectError::Manifest(_) => (Exit::Usage, "granary config explain kinds shows every key"),
         ProjectError::Twice { .. } => (Exit::Usage, "rename one of the two"),
     };
     Error::caused(exit, error, hint)
+}
+
+/// How a component becomes a kind: through the project that has it, or through a project file beside it.
+fn project_of(component: &Path) -> String {
+    let path = std::path::absolute(component).unwrap_or_else(|_| component.to_path_buf());
+    let folder = path.parent().unwrap_or(&path);
+    // What `granary build` leaves lies in `target/granary` of its project, which may be a folder of projects.
+    let built_in = folder.ends_with("target/granary");
+    let project = match folder.ancestors().nth(2).filter(|_| built_in) {
+        Some(built_in) => Some(built_in),
+        None => folder
+            .ancestors()
+            .find(|folder| folder.join(FILE_NAME).is_file()),
+    };
+    if let Some(folder) = project {
+        return format!("name its project: {}", folder.display());
+    }
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let kind = text(path.file_stem()).replace('_', "-");
+    let kind = if KindName::parse(&kind).is_ok() {
+        kind
+    } else {
+        "NAME".to_owned()
+    };
+    format!(
+        "write {} with the lines [kinds.{kind}] and component = {:?}, and name {}",
+        folder.join(FILE_NAME).display(),
+        text(path.file_name()),
+        folder.display()
+    )
 }
 
 /// What to do about a kind that was not built.

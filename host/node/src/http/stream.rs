@@ -3,21 +3,25 @@
 //! A stream that ends well ends with its turn: what the turn wrote is durable then. Server-sent events say so with an event `end`, the other
 //! forms with the regular end of the body. One that fails says why, where its form has a place for that (an event `error`; a last line
 //! `{"problem": …}`), and lines and bytes are then broken off, so that nobody takes half for the whole.
+//!
+//! A stream is one call. Its events have no ids, for there is nothing that a second call could go on from; `Last-Event-ID` is not looked at.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use granary_core::error::Failure;
 use granary_core::kind::KindRecord;
 use granary_runtime::{HttpBody, StreamFormat};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::body::Patient;
 use super::catalogue as types;
@@ -28,6 +32,13 @@ use super::raw;
 use super::reply::{self, Reply};
 use super::request::Wishes;
 use crate::grains::{CallArguments, Ending, Streamed, Ways};
+
+/// How long a stream of events, of a grain or of the node, is silent before a comment is sent: proxies cut connections that rest for
+/// somewhat longer.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Tells proxies not to gather what comes into larger pieces: the words of nginx, which others understand, too.
+pub(super) static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 type Served = Result<Reply, Box<Problem>>;
 
@@ -108,13 +119,16 @@ impl<'s> Sending<'s> {
         let grains = &self.shared.node.grains;
         match grains.stream(call, body, format).await {
             Ok(Streamed::Reply(reply, ending)) => {
-                let (head, items) = reply.into_parts();
+                let (mut head, items) = reply.into_parts();
                 let form = Form::of(&head.headers, format);
+                head.headers
+                    .insert(&ACCEL_BUFFERING, HeaderValue::from_static("no"));
                 let flowing = Flowing {
                     items,
                     ending,
                     form,
                     stage: Stage::Items,
+                    quiet: (form == Form::Events).then(Quiet::new),
                     kind: self.kind,
                     node: node.to_str().unwrap_or_default().to_owned(),
                     path,
@@ -186,9 +200,44 @@ struct Flowing {
     ending: Option<Ending>,
     form: Form,
     stage: Stage,
+    /// Lines and bytes have no words that say nothing.
+    quiet: Option<Quiet>,
     kind: Arc<KindRecord>,
     node: String,
     path: String,
+}
+
+/// Notices that a stream has been silent for [`KEEP_ALIVE`].
+struct Quiet {
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Quiet {
+    fn new() -> Self {
+        let since = Instant::now();
+        let timer = Box::pin(sleep_until(since + KEEP_ALIVE));
+        Self { since, timer }
+    }
+
+    /// Something was sent. The timer is left alone: it costs more than to look once too often.
+    fn over(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let silent = self.since + KEEP_ALIVE <= Instant::now();
+            if silent {
+                self.over();
+            }
+            self.timer.as_mut().reset(self.since + KEEP_ALIVE);
+            if silent {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
 }
 
 type Piece = Option<Result<Frame<Bytes>, io::Error>>;
@@ -249,7 +298,20 @@ impl Body for Flowing {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
         let this = self.get_mut();
         match this.stage {
-            Stage::Items => this.poll_items(cx),
+            Stage::Items => {
+                let piece = this.poll_items(cx);
+                match &mut this.quiet {
+                    // Each piece is whole events: a comment between two of them is in nobody's way.
+                    Some(quiet) if piece.is_pending() => quiet
+                        .poll(cx)
+                        .map(|()| Some(Ok(Frame::data(Bytes::from_static(b":\n\n"))))),
+                    Some(quiet) => {
+                        quiet.over();
+                        piece
+                    }
+                    None => piece,
+                }
+            }
             Stage::Breaking { flushed: false } => {
                 this.stage = Stage::Breaking { flushed: true };
                 cx.waker().wake_by_ref();

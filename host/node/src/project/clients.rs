@@ -132,7 +132,8 @@ pub fn file_name(package: &str) -> String {
     format!("{name}.wit")
 }
 
-fn is_ours(path: &Path) -> bool {
+/// Whether a file is one of those that are made here, by its name.
+pub fn is_ours(path: &Path) -> bool {
     path.is_file() && path.to_string_lossy().ends_with(FILE_END)
 }
 

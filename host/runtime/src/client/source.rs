@@ -16,6 +16,10 @@ pub(super) const GRAIN: &[(&str, &str)] = &[
     ("types.wit", include_str!("../../../../wit/types.wit")),
     ("context.wit", include_str!("../../../../wit/context.wit")),
     ("state.wit", include_str!("../../../../wit/state.wit")),
+    (
+        "async-state.wit",
+        include_str!("../../../../wit/async-state.wit"),
+    ),
     ("calls.wit", include_str!("../../../../wit/calls.wit")),
     (
         "async-calls.wit",

@@ -1,4 +1,4 @@
-//! `granary:grain/state`: the turn's own writes, laid over what is committed.
+//! `granary:grain/state` and `async-state`: the turn's own writes, laid over what is committed.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,8 +8,9 @@ use granary_core::limits::{STATE_PAGE_BYTES_MAX, STATE_PAGE_ENTRIES_MAX};
 use granary_core::overlap::Seen;
 use granary_core::turn::{Refused, Wishes};
 use wasmtime::StoreContextMut;
+use wasmtime::component::Accessor;
 
-use super::{Linked, Reach, TurnKey, current, turn, waiting};
+use super::{Linked, Reach, TurnKey, concurrent, current, turn, waiting};
 use crate::bindings::granary::grain::state::{Entry, Page, StateError, StateErrorCode};
 use crate::guest::Guest;
 use crate::guest::turn::Turn;
@@ -28,6 +29,14 @@ pub(super) fn link(state: &mut Linked<'_>) -> wasmtime::Result<()> {
                 .map_or(0, |turn| turn.context.head.version),))
         },
     )
+}
+
+/// The functions that let their caller go on.
+pub(super) fn link_async(state: &mut Linked<'_>) -> wasmtime::Result<()> {
+    concurrent!(state, "get", get, (key: String))?;
+    concurrent!(state, "set", set, (key: String, value: Vec<u8>))?;
+    concurrent!(state, "delete", delete, (key: String))?;
+    concurrent!(state, "scan", scan, (prefix: String, cursor: Option<String>, limit: u32))
 }
 
 pub(super) async fn get(mut reach: impl Reach, key: String) -> Result<Option<Vec<u8>>, StateError> {
@@ -64,15 +73,17 @@ async fn write(
     look(&mut reach, caller, |seen, version| seen.key(&key, version));
     let lies_there = replaced(&mut reach, caller, &key).await?;
     let noted = reach.turn(caller, |turn| {
+        // A stream of the turn's may have begun to leave while this waited.
+        may_write(turn)?;
         // What the turn wrote while this waited, if anything, is what is replaced.
         let replaces = turn
             .wishes
             .written(&key)
             .map_or(lies_there, |own| own.map(|value| value.len() as u64));
         turn.gate.note_write();
-        turn.wishes.write(&key, value, replaces)
+        turn.wishes.write(&key, value, replaces).map_err(refuse)
     });
-    noted.map_err(unavailable)?.map_err(refuse)
+    noted.map_err(unavailable)?
 }
 
 /// Notes what a turn is about to look at, where another one may change that before it ends.

@@ -69,9 +69,29 @@ pub(crate) fn call_error(
             detail,
         };
     }
+    let backtrace = backtrace(&error);
     CallError::GuestTrap {
-        detail: format!("{}{}", message(&error), said(&last_words)),
-        backtrace: backtrace(&error),
+        detail: format!(
+            "{}{}{}",
+            message(&error),
+            deep(trap, backtrace.len()),
+            said(&last_words)
+        ),
+        backtrace,
+    }
+}
+
+/// How many frames Wasmtime keeps: of a deep recursion no more are seen.
+const KEPT_FRAMES: usize = 20;
+
+/// A hint at a stack that is used up. Compilers of C, Zig and Rust put one of their own at the beginning of the memory, so that it then leaves the
+/// memory. The host cannot tell it from any other access outside: it knows neither the address, which compiled code compares by itself,
+/// nor the module's stack pointer, which is not exported.
+fn deep(trap: Option<Trap>, frames: usize) -> &'static str {
+    if trap == Some(Trap::MemoryOutOfBounds) && KEPT_FRAMES <= frames {
+        "; it was deep in calls, and its own stack in the memory may be used up: look for an endless recursion, or raise `stack` of a kind in C or Zig"
+    } else {
+        ""
     }
 }
 
@@ -162,5 +182,8 @@ mod tests {
             "the guest called exit(3)"
         );
         assert!(backtrace(&wasmtime::format_err!("none")).is_empty());
+        assert!(deep(Some(Trap::MemoryOutOfBounds), KEPT_FRAMES).contains("`stack`"));
+        assert_eq!(deep(Some(Trap::MemoryOutOfBounds), 3), "");
+        assert_eq!(deep(Some(Trap::UnreachableCodeReached), KEPT_FRAMES), "");
     }
 }

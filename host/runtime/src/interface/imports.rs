@@ -32,6 +32,7 @@ const SERVED: &[Served] = &[
     served("granary:grain/types", "0.1.0"),
     served("granary:grain/context", "0.1.0"),
     served("granary:grain/state", "0.1.0"),
+    served("granary:grain/async-state", "0.1.0"),
     served("granary:grain/calls", "0.1.0"),
     served("granary:grain/async-calls", "0.1.0"),
     served("wasi:cli/environment", "0.2.12"),

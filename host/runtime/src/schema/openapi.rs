@@ -209,7 +209,7 @@ fn content(method: &Method, schema: &Value) -> (&'static str, Value) {
             json!({ "application/octet-stream": {} }),
         ),
         Some(Flow::Stream) => (
-            "The items as they come, each a line or an event of JSON. A stream that fails ends with a line `{\"problem\": …}` and is broken off, or ends with an event `error`; one that ends well ends with an event `end`.",
+            "The items as they come, each a line or an event of JSON. A stream that fails ends with a line `{\"problem\": …}` and is broken off, or ends with an event `error`; one that ends well ends with an event `end`. Events have no ids: to connect again is to call again.",
             json!({ "application/x-ndjson": schema, "text/event-stream": schema }),
         ),
         Some(Flow::Future) | None => {

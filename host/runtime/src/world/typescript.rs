@@ -50,12 +50,22 @@ impl World {
         text
     }
 
-    /// The functions of the exported interfaces.
+    /// The functions of the exported interfaces, and those that the world exports by itself.
     pub fn expected(&self) -> Vec<Expected> {
         let mut expected = Vec::new();
         for item in self.resolve.worlds[self.world].exports.values() {
-            let WorldItem::Interface { id, .. } = item else {
-                continue;
+            let id = match item {
+                WorldItem::Interface { id, .. } => id,
+                WorldItem::Function(function) => {
+                    // There is no module that has its types: they are written out.
+                    let writer = Writer::new(&self.resolve, TypeOwner::None);
+                    expected.push(Expected {
+                        place: camel(&function.name),
+                        wanted: format!("({})", writer.signature(function, Way::In, " => ")),
+                    });
+                    continue;
+                }
+                WorldItem::Type { .. } => continue,
             };
             let interface = &self.resolve.interfaces[*id];
             let (Some(name), Some(module)) = (&interface.name, self.resolve.id_of(*id)) else {
@@ -504,7 +514,12 @@ mod tests {
                find: async func(key: list<u8>) -> option<list<both>>;
                %delete: func(what: tuple<color, may>, deep: option<option<u8>>);
              }
-             world grain { export api; }",
+             world grain {
+               use types.{both};
+               record sought { maybe: option<both> }
+               export api;
+               export look-up: async func(key: sought) -> result<both, string>;
+             }",
         );
         let text = world.typescript(&BTreeSet::new());
         let expected = "
@@ -529,12 +544,16 @@ declare module \"a:b/api@0.1.0\" {
 ";
         assert!(text.ends_with(expected), "{text}");
         let wanted = world.expected();
-        assert_eq!(wanted[0].place, "api.add");
+        let places: Vec<&str> = wanted.iter().map(|one| one.place.as_str()).collect();
+        assert_eq!(places, ["lookUp", "api.add", "api.find", "api.delete"]);
         assert_eq!(
             wanted[0].wanted,
+            "((key: { maybe: import(\"a:b/types@0.1.0\").Both | null }) => Promise<import(\"a:b/types@0.1.0\").Both>)"
+        );
+        assert_eq!(
+            wanted[1].wanted,
             "import(\"a:b/api@0.1.0\").Exports[\"add\"]"
         );
-        assert_eq!(wanted.len(), 3);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Where a world passes 64-bit integers: the numbers of JavaScript hold them exactly up to 2^53 only.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
 
@@ -52,26 +54,32 @@ impl World {
     }
 
     /// For each exported interface, by its name in JavaScript, the functions that take 64-bit integers, and for each of their parameters its
-    /// name and where the integers are in it: `{"counter": {"increment": [["by", "u64"]]}}`.
-    pub fn wide_arguments(&self) -> Map<String, Value> {
-        let mut objects = Map::new();
-        for (key, item) in &self.resolve.worlds[self.world].exports {
-            let (WorldKey::Interface(id), WorldItem::Interface { .. }) = (key, item) else {
-                continue;
-            };
-            let interface = &self.resolve.interfaces[*id];
-            let mut functions = Map::new();
-            for function in interface.functions.values().filter(|f| is_free(f)) {
-                let shapes = function.params.iter();
-                let shapes: Vec<Value> = shapes
-                    .map(|parameter| json!([parameter.name, shape(&self.resolve, &parameter.ty)]))
-                    .collect();
-                if shapes.iter().any(|shape| !shape[1].is_null()) {
-                    functions.insert(camel(&function.name), shapes.into());
-                }
+    /// name and where the integers are in it: `{"counter": {"increment": [["by", "u64"]]}}`. Those of functions that the world exports by
+    /// itself stand under the empty name.
+    pub fn wide_arguments(&self) -> BTreeMap<String, Map<String, Value>> {
+        let mut objects: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        let mut add = |object: String, function: &Function| {
+            let shapes = function.params.iter();
+            let shapes: Vec<Value> = shapes
+                .map(|parameter| json!([parameter.name, shape(&self.resolve, &parameter.ty)]))
+                .collect();
+            if shapes.iter().any(|shape| !shape[1].is_null()) {
+                let functions = objects.entry(object).or_default();
+                functions.insert(camel(&function.name), shapes.into());
             }
-            if let (Some(name), false) = (&interface.name, functions.is_empty()) {
-                objects.insert(camel(name), functions.into());
+        };
+        for (key, item) in &self.resolve.worlds[self.world].exports {
+            match (key, item) {
+                (WorldKey::Interface(id), WorldItem::Interface { .. }) => {
+                    let interface = &self.resolve.interfaces[*id];
+                    let Some(name) = &interface.name else {
+                        continue;
+                    };
+                    let functions = interface.functions.values().filter(|f| is_free(f));
+                    functions.for_each(|function| add(camel(name), function));
+                }
+                (_, WorldItem::Function(function)) => add(String::new(), function),
+                (_, WorldItem::Interface { .. } | WorldItem::Type { .. }) => {}
             }
         }
         objects
@@ -238,7 +246,7 @@ mod tests {
               deep: func(one: option<option<u64>>, two: option<tuple<u8, u64>>, three: string);
             }
             interface other { get: func() -> u64; }
-            world grain { import other; export api; }";
+            world grain { import other; export api; export look-up: func(at: u64) -> string; }";
         std::fs::write(folder.path().join("a.wit"), wit).unwrap();
         let world = World::open(folder.path()).unwrap();
         let shown: Vec<String> = world
@@ -249,14 +257,15 @@ mod tests {
         assert_eq!(
             shown,
             [
+                "look-up (at: u64)",
                 "api.add (by: u64, how.many.the-id: s64, result.ok: u64)",
                 "api.deep (one: u64, two.1: u64)",
                 "other.get (result: u64)",
             ]
         );
         assert_eq!(
-            Value::from(world.wide_arguments()),
-            json!({ "api": {
+            json!(world.wide_arguments()),
+            json!({ "": { "lookUp": [["at", "u64"]] }, "api": {
                 "add": [["by", "u64"], ["how", { "cases": { "many": { "each": { "fields": { "theId": "s64" } } } } }]],
                 "deep": [["one", { "cases": { "some": "u64" } }], ["two", { "fields": { "1": "u64" } }], ["three", null]],
             } })

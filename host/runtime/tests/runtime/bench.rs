@@ -12,6 +12,7 @@ use granary_core::kind::{KindSpec, Mode};
 use granary_core::limits::Limits;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{Notify, watch};
 
 use granary_runtime::{
     Answered, BoxFuture, Component, ComponentError, Ended, Host, Instance, JsonOptions, Linked,
@@ -27,12 +28,24 @@ pub(crate) struct Node {
     pub(crate) calls: Mutex<Vec<OutgoingCall>>,
     /// Whether [`Host::cached`] knows nothing, so that each read waits.
     pub(crate) slow: AtomicBool,
+    /// Whether a read waits until this is no more.
+    pub(crate) closed: watch::Sender<bool>,
+    /// A read has begun.
+    pub(crate) asked: Notify,
 }
 
 impl Host for Node {
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, String>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
+            self.asked.notify_one();
+            let opened = self
+                .closed
+                .subscribe()
+                .wait_for(|closed| !closed)
+                .await
+                .is_ok();
+            assert!(opened, "this holds the other end");
             Ok(self.state.lock().get(key).cloned())
         })
     }

@@ -1,6 +1,7 @@
 //! Async components: reads side by side.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use granary_core::error::{CallError, LimitName};
@@ -136,6 +137,23 @@ async fn a_turn_ends_when_its_task_does_not_when_it_answers() {
 }
 
 #[tokio::test]
+async fn a_turn_that_waits_for_nothing_is_not_late_because_others_take_the_time() {
+    let grain = meeting(Limits {
+        tail_time: Duration::ZERO,
+        ..Limits::DEFAULT
+    })
+    .await;
+    let meet = grain
+        .instance
+        .run(context(Mode::Read), grain.work("meet", "[9]"));
+    let mut meet = std::pin::pin!(meet);
+    assert!(futures::poll!(meet.as_mut()).is_pending());
+    let linger = grain.turn(Mode::Read, "linger", "[3]").await;
+    assert_eq!(grain.json("linger", linger).unwrap(), "7");
+    assert!(futures::poll!(meet).is_pending());
+}
+
+#[tokio::test]
 async fn a_read_that_loops_is_stopped_and_the_one_beside_it_may_be_repeated() {
     let grain = meeting(Limits {
         cpu_time: Duration::from_millis(50),
@@ -187,4 +205,87 @@ async fn a_read_that_waits_for_ever_is_stopped_at_its_wall_time() {
     ));
     let after = grain.turn(Mode::Exclusive, "lingered", "").await;
     assert!(after.poisoned);
+}
+
+/// `fetch` gives the length of the value under `k`, or 99 for an error; it awaits the value. `count` counts its calls.
+const FETCHING: &str = r#"(component
+    (import "granary:grain/async-state@0.1.0" (instance $state
+        (type $codes (enum "bad-key" "too-large" "read-only" "unavailable"))
+        (export "state-error-code" (type $code (eq $codes)))
+        (type $record (record (field "code" $code) (field "text" string)))
+        (export "state-error" (type $error (eq $record)))
+        (export "get" (func async (param "key" string) (result (result (option (list u8)) (error $error)))))))
+    (core module $memory
+        (memory (export "memory") 1)
+        (data (i32.const 8) "k")
+        (global $next (mut i32) (i32.const 1024))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.get $next)
+            (global.set $next (i32.add (global.get $next) (local.get 3)))))
+    (core instance $memory (instantiate $memory))
+    (core func $get (canon lower (func $state "get") async
+        (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+    (core func $set (canon waitable-set.new))
+    (core func $join (canon waitable.join))
+    (core func $drop (canon subtask.drop))
+    (core func $answer (canon task.return (result u32)))
+    (core module $m
+        (import "" "memory" (memory 1))
+        (import "" "get" (func $get (param i32 i32 i32) (result i32)))
+        (import "" "set" (func $set (result i32)))
+        (import "" "join" (func $join (param i32 i32)))
+        (import "" "drop" (func $drop (param i32)))
+        (import "" "answer" (func $answer (param i32)))
+        (global $count (mut i32) (i32.const 0))
+        (func $done (result i32)
+            (call $answer (if (result i32) (i32.load8_u (i32.const 16)) (then (i32.const 99)) (else (i32.load (i32.const 28)))))
+            (i32.const 0))
+        (func (export "fetch") (result i32) (local $status i32) (local $waits i32)
+            (local.set $status (call $get (i32.const 8) (i32.const 1) (i32.const 16)))
+            (if (i32.eq (i32.and (local.get $status) (i32.const 15)) (i32.const 2)) (then (return (call $done))))
+            (local.set $waits (call $set))
+            (call $join (i32.shr_u (local.get $status) (i32.const 4)) (local.get $waits))
+            (i32.or (i32.const 2) (i32.shl (local.get $waits) (i32.const 4))))
+        (func (export "fetch-on") (param $event i32) (param $subtask i32) (param $state i32) (result i32)
+            (call $drop (local.get $subtask))
+            (call $done))
+        (func (export "count") (result i32)
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (call $answer (global.get $count))
+            (i32.const 0))
+        (func (export "count-on") (param i32 i32 i32) (result i32) (i32.const 0)))
+    (core instance $i (instantiate $m (with "" (instance
+        (export "memory" (memory $memory "memory")) (export "get" (func $get)) (export "set" (func $set))
+        (export "join" (func $join)) (export "drop" (func $drop)) (export "answer" (func $answer))))))
+    (func $fetch async (result u32) (canon lift (core func $i "fetch") async (callback (core func $i "fetch-on"))))
+    (func $count async (result u32) (canon lift (core func $i "count") async (callback (core func $i "count-on"))))
+    (instance $api (export "fetch" (func $fetch)) (export "count" (func $count)))
+    (export "t:t/api" (instance $api)))"#;
+
+#[tokio::test]
+async fn a_turn_goes_on_while_another_one_waits_for_the_store() {
+    let grain = grain(&runtime(), FETCHING, Limits::DEFAULT).await;
+    let node = &grain.node;
+    node.state.lock().insert("k".to_owned(), vec![1; 7]);
+    assert_eq!(grain.call("fetch", "").await.unwrap(), "7", "out of memory");
+    node.slow.store(true, Ordering::Relaxed);
+    assert_eq!(grain.call("fetch", "").await.unwrap(), "7", "after a wait");
+    node.asked.notified().await;
+    node.closed.send_replace(true);
+    let turn = |method| {
+        let ended = grain
+            .instance
+            .run(context(Mode::Interleave), grain.work(method, ""));
+        tokio::time::timeout(Duration::from_secs(60), ended)
+    };
+    let fetch = tokio::spawn(turn("fetch"));
+    node.asked.notified().await;
+    for count in ["1", "2"] {
+        let ended = turn("count").await.expect("it does not stand still");
+        assert_eq!(grain.json("count", ended).unwrap(), count);
+    }
+    assert!(!fetch.is_finished());
+    node.closed.send_replace(false);
+    let ended = fetch.await.unwrap().expect("the value came");
+    assert_eq!(grain.json("fetch", ended).unwrap(), "7");
 }

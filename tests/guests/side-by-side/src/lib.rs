@@ -36,9 +36,14 @@ impl Guest for Turns {
     }
 
     async fn add_slowly(gate: String, by: u64) -> u64 {
-        let count = count();
+        let count = COUNT.get_async().await.expect("the state is readable");
         wait_at(&gate).await;
-        set(count + by)
+        let count = count.unwrap_or(0) + by;
+        COUNT
+            .set_async(&count)
+            .await
+            .expect("the state is writable");
+        count
     }
 
     async fn put_slowly(gate: String, key: String, value: String) -> String {
@@ -71,6 +76,40 @@ impl Guest for Turns {
 
     async fn look(key: String) -> Option<String> {
         look(&key)
+    }
+
+    async fn fill(values: u32) {
+        let fill = (0..values).map(|value| async move {
+            let key = format!("fill/{value}");
+            let bytes = vec![b'x'; 64 << 10];
+            state::set_bytes_async(&key, bytes).await
+        });
+        let filled = join_all(fill).await;
+        assert!(filled.iter().all(Result::is_ok), "{filled:?}");
+    }
+
+    async fn filled() -> (u64, u64) {
+        let mut keys = Vec::new();
+        let mut scanned = 0;
+        let mut scan = state::scan("fill/");
+        while let Some(entry) = scan.next_async().await {
+            let (key, value) = entry.expect("the state is readable");
+            scanned += value.len() as u64;
+            keys.push(key);
+        }
+        let values = keys.iter().map(|key| state::get_bytes_async(key));
+        let values = join_all(values).await.into_iter();
+        let got = values.map(|value| value.expect("the state is readable"));
+        (scanned, got.flatten().map(|value| value.len() as u64).sum())
+    }
+
+    async fn filled_blocking() -> (u64, u64) {
+        let entries: Result<Vec<_>, _> = state::scan("fill/").collect();
+        let entries = entries.expect("the state is readable");
+        let scanned = entries.iter().map(|(_, value)| value.len() as u64).sum();
+        let got = entries.iter().map(|(key, _)| state::get_bytes(key));
+        let got = got.map(|value| value.expect("the state is readable"));
+        (scanned, got.flatten().map(|value| value.len() as u64).sum())
     }
 
     async fn trap_slowly(gate: String) {

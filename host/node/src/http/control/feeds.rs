@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -20,6 +19,7 @@ use super::{Answer, Doc, Query, Route, kind_name, route};
 use crate::http::catalogue as types;
 use crate::http::face::{InFlight, Shared};
 use crate::http::problem::Problem;
+use crate::http::stream::{ACCEL_BUFFERING, KEEP_ALIVE};
 use crate::observe::events::{Event as Happened, Filter as EventFilter};
 use crate::observe::logs::{Filter as LogFilter, Line};
 use crate::observe::{Batch, Place};
@@ -221,9 +221,9 @@ fn answered<F: Feed>(
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
     });
-    let alive = KeepAlive::new().interval(Duration::from_secs(15));
+    let alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok((
-        [("x-accel-buffering", "no")],
+        [(&ACCEL_BUFFERING, "no")],
         Sse::new(stream).keep_alive(alive),
     )
         .into_response())

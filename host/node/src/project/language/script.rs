@@ -127,25 +127,41 @@ fn tell_wide(job: &Job<'_>, world: &World) {
     ));
 }
 
-/// The module that is built: the author's, with its methods wrapped where they take 64-bit integers.
+/// The module that is built: the author's, with its methods wrapped where they take 64-bit integers. It imports what the WIT wants by name,
+/// so that the bundler refuses a module that does not export it: nobody else would look before the first call.
 fn guarded(
     job: &Job<'_>,
     world: &World,
     entry: PathBuf,
     sdk: &Path,
 ) -> Result<PathBuf, BuildError> {
-    let objects = world.wide_arguments();
-    if objects.is_empty() {
-        return Ok(entry);
-    }
+    let wide = world.wide_arguments();
     let (module, guard) = (json!(entry), json!(sdk.join("src/exact.js")));
-    let mut text = format!(
-        "import * as grain from {module};\nimport {{ exact }} from {guard};\nexport * from {module};\n"
-    );
-    for (at, (name, functions)) in objects.iter().enumerate() {
-        // The name of an interface may be a word of the language.
+    let mut text = format!("export * from {module};\n");
+    if !wide.is_empty() {
+        text.push_str(&format!("import {{ exact }} from {guard};\n"));
+    }
+    let expected = world.expected();
+    let names = expected.iter().map(|function| &function.place);
+    // `counter` of `counter.increment`, or a function that stands alone.
+    let names: BTreeSet<&str> = names.filter_map(|place| place.split('.').next()).collect();
+    let alone = wide.get("");
+    for (at, name) in names.iter().enumerate() {
+        // Any of them may be a word of the language.
+        text.push_str(&format!("import {{ {name} as own{at} }} from {module};\n"));
+        let guarded = match (wide.get(*name), alone.and_then(|alone| alone.get(*name))) {
+            (Some(shapes), _) => format!("exact(own{at}, {})", json!(shapes)),
+            (None, Some(shape)) => {
+                let (name, shapes) = (json!(name), json!({ *name: shape }));
+                format!("exact({{ {name}: own{at} }}, {shapes})[{name}]")
+            }
+            (None, None) => {
+                text.push_str(&format!("export {{ own{at} as {name} }};\n"));
+                continue;
+            }
+        };
         text.push_str(&format!(
-            "const exact{at} = exact(grain.{name}, {functions});\nexport {{ exact{at} as {name} }};\n"
+            "const exact{at} = {guarded};\nexport {{ exact{at} as {name} }};\n"
         ));
     }
     let file = job.work.join("entry.js");
