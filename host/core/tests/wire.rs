@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use granary_core::id::Time;
 use granary_core::membership::address::{Address, UniqueAddress};
-use granary_core::membership::gossip::Gossip;
+use granary_core::membership::gossip::{Delta, Gossip, SparseSeen, VersionDigest};
 use granary_core::membership::member::{AppVersion, Decider, Member, Profile, Status};
 use granary_core::membership::message::{
-    Beat, ClusterId, ConfigCheck, Envelope, GossipMessage, GossipStatus, InitJoin, InitJoinAck,
-    Join, Message, NackReason, RefuseReason,
+    Beat, ClusterId, ConfigCheck, DeltaMessage, Envelope, GossipMessage, GossipStatus, InitJoin,
+    InitJoinAck, Join, Message, NackReason, RefuseReason,
 };
 use granary_core::membership::protocol::{ProtocolRange, ProtocolVersion};
 use granary_core::membership::reachability::Reach;
@@ -153,16 +153,45 @@ fn nacks() -> [(&'static str, NackReason); 5] {
     ]
 }
 
-fn of_membership() -> [(&'static str, Message); 9] {
+/// What may have come of [`gossip`] since.
+fn later() -> Gossip {
+    let (a, b, d) = (node("a", 1), node("b", 2), node("d", 4));
+    let mut later = gossip();
+    let mut change = later.change(&a);
+    let own = Profile {
+        dc: "west".into(),
+        ..Profile::clone(&profile())
+    };
+    for (name, profile) in [("aa", profile()), ("e", own.into())] {
+        change
+            .join(Member::joining(node(name, 5), profile))
+            .unwrap();
+    }
+    change.set_status(&b, Status::Exiting).unwrap();
+    change.remove(&node("c", 3)).unwrap();
+    change.forget(&d);
+    change.observe(&b, Reach::Reachable);
+    drop(change);
+    later
+}
+
+fn of_membership() -> [(&'static str, Message); 11] {
     let gossip = gossip();
+    let version = VersionDigest::of(&gossip);
     let beat = Beat {
         seq: 300,
         sent: Time(1_500_000_000),
     };
     let status = GossipStatus {
-        version: gossip.version().clone(),
-        seen: 0x0102_0304_0506_0708,
+        version,
+        seen: SparseSeen::new(gossip.seen(), gossip.members().len()),
+        answers: true,
     };
+    let delta = DeltaMessage {
+        delta: Delta::new((version, &gossip), &later()),
+        time_to_live: Duration::from_millis(2500),
+    };
+    let clock = gossip.version().clone();
     let sent = GossipMessage {
         gossip: gossip.clone(),
         time_to_live: Duration::from_millis(2500),
@@ -170,7 +199,9 @@ fn of_membership() -> [(&'static str, Message); 9] {
     [
         ("welcome", Message::Welcome(gossip)),
         ("status", Message::Status(status)),
+        ("version", Message::Version(clock)),
         ("gossip", Message::Gossip(sent)),
+        ("gossip-delta", Message::GossipDelta(delta)),
         ("heartbeat", Message::Heartbeat(beat)),
         ("heartbeat-reply", Message::HeartbeatReply(beat)),
         ("cross-heartbeat", Message::CrossHeartbeat(beat)),
@@ -336,9 +367,9 @@ fn a_damaged_head_is_named() {
     assert_eq!(with(0, b'G'), Err(WireError::NotAMessage));
     assert_eq!(wire::decode(b"GET / HTTP/1.1"), Err(WireError::NotAMessage));
     assert_eq!(
-        with(6, 18),
+        with(6, 20),
         Err(WireError::Kind {
-            kind: 18,
+            kind: 20,
             from: from.clone()
         })
     );
@@ -365,7 +396,7 @@ fn a_damaged_head_is_named() {
 fn a_length_is_not_believed_before_it_is_checked() {
     let mut bytes = wire::encode(&envelope(named("status"))).unwrap();
     bytes[44..48].copy_from_slice(&u32::MAX.to_le_bytes());
-    let (kind, max, actual) = ("status", 2 << 20, u32::MAX as usize);
+    let (kind, max, actual) = ("status", 8 << 10, u32::MAX as usize);
     assert_eq!(
         wire::decode(&bytes),
         Err(WireError::TooLarge { kind, max, actual })
@@ -503,7 +534,7 @@ proptest! {
     }
 
     #[test]
-    fn bodies_of_noise_are_refused_or_are_messages(kind in 1u8..18, body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn bodies_of_noise_are_refused_or_are_messages(kind in 1u8..20, body in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut bytes = wire::encode(&envelope(Message::Gone)).unwrap();
         bytes[6] = kind;
         bytes[44] = u8::try_from(body.len()).unwrap();

@@ -1,6 +1,6 @@
 //! Long runs by hand: `cargo run --release -p granary-sim -- seeds` draws scenarios until a rule does not hold, `measure` prints figures.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -107,22 +107,15 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{:>6} {:>9} {:>9} {:>9} {:>14} {:>12} {:>9} {:>9} {:>14} {:>9}",
-        "nodes",
-        "all up",
-        "converged",
-        "messages",
-        "bytes",
-        "quiet B/n/s",
-        "left",
-        "messages",
-        "bytes",
-        "wall"
+        "{:>6} {:>9} {:>12} {:>9} {:>9} {:>12} {:>11} {:>11}",
+        "nodes", "all up", "quiet B/n/s", "", "took", "messages", "bytes", "/ n·log2 n"
     )?;
     for nodes in sizes {
         let begun = Instant::now();
         let growth = grow(*nodes, 1);
-        writeln!(out, "{}", row(&growth, begun.elapsed()))?;
+        rows(&mut out, &growth)?;
+        let wall = seconds(Some(begun.elapsed()));
+        writeln!(out, "{nodes:>6} {wall:>9} of wall time")?;
     }
     writeln!(out)?;
     writeln!(
@@ -147,20 +140,27 @@ fn seconds(duration: Option<Duration>) -> String {
     )
 }
 
-fn row(growth: &Growth, wall: Duration) -> String {
+fn rows(out: &mut impl Write, growth: &Growth) -> std::io::Result<()> {
     let each = growth.quiet.bytes as f64 / growth.nodes as f64 / 30.0;
-    format!(
-        "{:>6} {:>9} {:>9} {:>9} {:>14} {each:>12.0} {:>9} {:>9} {:>14} {:>9}",
-        growth.nodes,
-        seconds(growth.all_up),
-        seconds(growth.converged),
-        growth.joining.messages,
-        growth.joining.bytes,
-        seconds(growth.left),
-        growth.leaving.messages,
-        growth.leaving.bytes,
-        seconds(Some(wall)),
-    )
+    let costs = [
+        ("all join", growth.joining),
+        ("leave", growth.leave),
+        ("join", growth.join),
+        ("crash", growth.crash),
+    ];
+    for (what, cost) in costs {
+        writeln!(
+            out,
+            "{:>6} {:>9} {each:>12.0} {what:>9} {:>9} {:>12} {:>11} {:>11.1}",
+            growth.nodes,
+            seconds(growth.all_up),
+            seconds(cost.took),
+            cost.gossip.messages,
+            cost.gossip.bytes,
+            cost.bytes_by_n_log_n(growth.nodes),
+        )?;
+    }
+    Ok(())
 }
 
 fn detection(detection: &Detection) -> String {

@@ -16,6 +16,23 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the quiet cluster is measured.
 const QUIET: Duration = Duration::from_secs(30);
 
+/// What one change of a cluster at rest takes, until every view has converged on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// How long it took; none if it never came to an end.
+    pub took: Option<Duration>,
+    /// What all nodes together spent on pictures until then.
+    pub gossip: Count,
+}
+
+impl Cost {
+    /// The bytes for each of n·log₂ n: what grows no faster keeps this number.
+    pub fn bytes_by_n_log_n(&self, nodes: usize) -> f64 {
+        let nodes = nodes as f64;
+        self.gossip.bytes as f64 / (nodes * nodes.log2())
+    }
+}
+
 /// What a cluster of one size needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growth {
@@ -23,16 +40,16 @@ pub struct Growth {
     pub nodes: usize,
     /// Until every node saw every node up; none if that never came.
     pub all_up: Option<Duration>,
-    /// Until every view had converged, too.
-    pub converged: Option<Duration>,
-    /// Gossip until then.
-    pub joining: Count,
+    /// All of them joining, until every view had converged, too.
+    pub joining: Cost,
     /// Gossip of half a minute of quiet.
     pub quiet: Count,
-    /// From a leave until it was removed everywhere.
-    pub left: Option<Duration>,
-    /// Gossip of that leave.
-    pub leaving: Count,
+    /// One of them leaves and is removed.
+    pub leave: Cost,
+    /// Another one comes up.
+    pub join: Cost,
+    /// One crashes, is found to be gone, declared down and removed.
+    pub crash: Cost,
 }
 
 /// A cluster of `nodes` and what its settings say; nobody subscribes to events, and bytes are counted.
@@ -88,9 +105,12 @@ fn converged(world: &World) -> bool {
         .all(|place| world.state(place).is_some_and(|state| state.converged))
 }
 
-/// What was spent on pictures: gossip, its digests and welcomes.
+/// What was spent on pictures: whole ones, changes, digests and welcomes.
 fn gossip(world: &World) -> Count {
-    let of_pictures = |kind: &str| matches!(kind, "gossip" | "status" | "welcome");
+    let of_pictures = |kind: &str| {
+        let kinds = ["gossip", "gossip-delta", "status", "version", "welcome"];
+        kinds.contains(&kind)
+    };
     let kinds = world.tally().kinds().filter(|(kind, _)| of_pictures(kind));
     kinds.fold(Count::default(), |sum, (_, count)| Count {
         messages: sum.messages + count.messages,
@@ -98,33 +118,44 @@ fn gossip(world: &World) -> Count {
     })
 }
 
-/// Starts `nodes` at once, lets them come up, be quiet, and one of them leave.
+/// Makes a change, and waits until every node that is left sees `nodes` up and knows that all do.
+fn cost(world: &mut World, change: &Action, nodes: usize) -> Cost {
+    world.forget_counts();
+    take(world, change);
+    let took = until(world, |world| all_up(world, nodes) && converged(world));
+    Cost {
+        took,
+        gossip: gossip(world),
+    }
+}
+
+/// Starts `nodes` at once, lets them come up and be quiet; then one leaves, another one joins, and one crashes.
 pub fn grow(nodes: usize, seed: u64) -> Growth {
-    let mut world = world(nodes, "", seed);
+    let mut world = world(nodes + 1, "", seed);
     world.set_wire(Wire::Counted);
     take(&mut world, &Action::Start((0..nodes).collect()));
     let up = until(&mut world, |world| all_up(world, nodes));
     let rest = until(&mut world, converged);
-    let joining = gossip(&world);
+    let joining = Cost {
+        took: up.zip(rest).map(|(up, rest)| up + rest),
+        gossip: gossip(&world),
+    };
     world.forget_counts();
     let quiet_end = world.now() + QUIET;
     world.run_until(quiet_end);
     let quiet = gossip(&world);
-    world.forget_counts();
-    let node = nodes / 2;
-    let leave = Action::Leave { node, via: Some(0) };
-    take(&mut world, &leave);
-    let left = until(&mut world, |world| {
-        !world.hosts()[node].is_there() && all_up(world, nodes - 1) && converged(world)
-    });
+    let leave = Action::Leave {
+        node: nodes / 2,
+        via: Some(0),
+    };
     Growth {
         nodes,
         all_up: up,
-        converged: up.zip(rest).map(|(up, rest)| up + rest),
         joining,
         quiet,
-        left,
-        leaving: gossip(&world),
+        leave: cost(&mut world, &leave, nodes - 1),
+        join: cost(&mut world, &Action::Start(vec![nodes]), nodes),
+        crash: cost(&mut world, &Action::Crash(vec![nodes / 3]), nodes - 1),
     }
 }
 

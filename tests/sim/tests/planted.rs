@@ -199,7 +199,10 @@ fn without_a_bug_every_rule_holds() {
 #[test]
 fn pictures_that_never_reach_a_node() {
     let deliver = |to: usize, envelope: &mut Envelope| {
-        let picture = matches!(envelope.message, Message::Gossip(_) | Message::Status(_));
+        let picture = matches!(
+            envelope.message,
+            Message::Gossip(_) | Message::GossipDelta(_) | Message::Status(_)
+        );
         to != 2 || !picture
     };
     let bug = Bug {

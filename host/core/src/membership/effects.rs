@@ -177,6 +177,8 @@ pub enum Rejected {
     Unexpected,
     /// It breaks a limit.
     Limit,
+    /// It contradicts itself, or the picture that it speaks of.
+    Malformed,
 }
 
 /// A line of the log, for machines: a name that does not change and its fields.

@@ -11,6 +11,8 @@
 //! the version as long as its tombstone: where Pekko drops it, two different pictures can have one version, and whoever the removed node let
 //! in at the last moment is lost to half of the cluster. Tombstones carry no time, since nodes' clocks differ; each node reckons from
 //! when it first saw one ([`Graves`]).
+//!
+//! Between nodes a picture goes whole, or as a [`Delta`] on one of the pictures that its receiver had ([`History`]): the same picture either way.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -24,14 +26,23 @@ use super::member::Member;
 use super::reachability::Reachability;
 use super::vector_clock::{ClockNode, Relation, VectorClock};
 pub use change::{Change, ChangeError};
+pub use delta::{Delta, DeltaError, VersionDigest};
 pub use form::FormError;
 pub use graves::Graves;
+pub use history::{History, Telling};
 pub use seen::Seen;
+pub use sparse::SparseSeen;
 
 mod change;
-mod form;
-mod graves;
 mod seen;
+mod sparse;
+
+mod form;
+
+mod delta;
+mod history;
+
+mod graves;
 
 /// The most members of a cluster.
 pub const MEMBERS_MAX: usize = 10_000;
@@ -151,6 +162,22 @@ impl Gossip {
     /// Adds who has seen it according to another picture, which must be of the same version.
     pub fn union_seen(&mut self, seen: &Seen) {
         self.seen.union(seen, self.members.len());
+    }
+
+    /// The same picture, seen by others: those places must be places of its members.
+    #[must_use]
+    pub fn seen_as(&self, seen: Seen) -> Self {
+        Self {
+            seen,
+            ..self.clone()
+        }
+    }
+
+    /// How many things a picture says.
+    fn items(&self) -> usize {
+        let said = self.reachability.observers.values();
+        let rows = said.map(|said| 1 + said.rows.len());
+        self.members.len() + self.tombstones.len() + self.version.len() + rows.sum::<usize>()
     }
 
     /// How this picture stands to another.

@@ -23,7 +23,7 @@ use super::consensus::Consensus;
 use super::cross_dc::CrossDcHeartbeats;
 use super::downing::{self, Downing, Policy};
 use super::effects::{Effect, ExitReason, Rejected};
-use super::gossip::{Gossip, Graves};
+use super::gossip::{Gossip, Graves, History, VersionDigest};
 use super::inputs::Event;
 use super::member::Profile;
 use super::message::ClusterId;
@@ -84,6 +84,10 @@ enum Phase {
 #[derive(Debug, Clone)]
 struct Rounds {
     gossip: Time,
+    /// When the last one was.
+    gossip_before: Time,
+    /// The news that the next one may have been brought forward for: a version, and whether the members agree on it.
+    gossip_news: Option<(VersionDigest, bool)>,
     /// Which third of the gossip interval the next round stands for.
     gossip_third: u32,
     leader: Time,
@@ -131,6 +135,9 @@ pub struct Membership {
     /// The search ends then.
     join_until: Option<Time>,
     gossip: Gossip,
+    history: History,
+    /// The last version of which the leader was told that this node has seen it.
+    reported: Option<VersionDigest>,
     graves: Graves,
     /// The picture may differ from the one that was told of last.
     changed: bool,
@@ -187,10 +194,14 @@ impl Membership {
             join_until: None,
             unanswered: 0,
             gossip: Gossip::default(),
+            history: History::default(),
+            reported: None,
             graves: Graves::default(),
             changed: false,
             rounds: Rounds {
                 gossip: now,
+                gossip_before: now,
+                gossip_news: None,
                 gossip_third: 0,
                 leader: now,
                 reaper: now,
@@ -374,8 +385,30 @@ impl Membership {
         self.drive_downing(now, downing::Event::Wake, out);
     }
 
+    /// A new version, and that the members agree on one, do not wait for the next round if the last one was a third of an interval ago:
+    /// the more hops news takes, the more such waits would add up.
+    pub(super) fn hasten(&mut self, now: Time) {
+        let version = self.history.follow(&self.gossip);
+        let agreed = self.state.converged;
+        let Some((before, had_agreed)) = self.rounds.gossip_news.replace((version, agreed)) else {
+            return;
+        };
+        let is_due = if version == before {
+            agreed && !had_agreed
+        } else {
+            self.is_in_a_hurry()
+        };
+        if is_due {
+            let third = self.settings.gossip.interval / 3;
+            let soonest = self.rounds.gossip_before.after(third).max(now);
+            self.rounds.gossip = self.rounds.gossip.min(soonest);
+            self.rounds.gossip_third = 0;
+        }
+    }
+
     /// One round in each interval, and two more while members should hear of something soon.
     fn gossip_tick(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.rounds.gossip_before = now;
         let interval = self.settings.gossip.interval;
         let hurries = self.is_in_a_hurry();
         if self.rounds.gossip_third == 0 || hurries {
@@ -407,6 +440,8 @@ impl Membership {
         };
         self.rounds = Rounds {
             gossip: somewhere(gossip),
+            gossip_before: now,
+            gossip_news: None,
             gossip_third: 0,
             leader: somewhere(leader),
             reaper: somewhere(reaper),

@@ -11,7 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, UniqueAddress};
-use super::gossip::Gossip;
+use super::gossip::{Delta, Gossip, SparseSeen, VersionDigest};
 use super::member::Profile;
 use super::protocol::{ProtocolRange, ProtocolVersion};
 use super::shared::{SharedDelta, SharedDigest};
@@ -62,8 +62,12 @@ pub enum Message {
     Welcome(Gossip),
     /// "This is how far my picture is", where the picture itself is most likely known.
     Status(GossipStatus),
+    /// "I do not know your version; this is mine", change by change.
+    Version(Arc<VectorClock>),
     /// The picture.
     Gossip(GossipMessage),
+    /// The picture, as what differs from one that the receiver has.
+    GossipDelta(DeltaMessage),
     /// "Are you there?"
     Heartbeat(Beat),
     /// "I am", with the question's own words.
@@ -165,13 +169,15 @@ pub enum RefuseReason {
     },
 }
 
-/// How far a sender's picture is.
+/// How far a sender's picture is. A few bytes where all is quiet, however large the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GossipStatus {
     /// The version of its picture.
-    pub version: Arc<VectorClock>,
-    /// A digest of who has seen it.
-    pub seen: u64,
+    pub version: VersionDigest,
+    /// Who has seen it; in an answer, those of them that the receiver does not know of.
+    pub seen: SparseSeen,
+    /// It answers what the receiver said, and wants no answer about who has seen the version.
+    pub answers: bool,
 }
 
 /// The picture, sent to a member.
@@ -180,6 +186,15 @@ pub struct GossipMessage {
     /// The picture.
     pub gossip: Gossip,
     /// How long it may be under way, or wait to be handled, before it is worth nothing.
+    pub time_to_live: Duration,
+}
+
+/// What differs between the picture and one that the receiver has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeltaMessage {
+    /// The difference.
+    pub delta: Delta,
+    /// As in [`GossipMessage`].
     pub time_to_live: Duration,
 }
 
@@ -218,7 +233,9 @@ impl Message {
             | Self::JoinRefused(_)
             | Self::Welcome(_)
             | Self::Status(_)
+            | Self::Version(_)
             | Self::Gossip(_)
+            | Self::GossipDelta(_)
             | Self::Heartbeat(_)
             | Self::HeartbeatReply(_)
             | Self::CrossHeartbeat(_)
@@ -241,7 +258,9 @@ impl Message {
             | Self::JoinRefused(_) => true,
             Self::Welcome(_)
             | Self::Status(_)
+            | Self::Version(_)
             | Self::Gossip(_)
+            | Self::GossipDelta(_)
             | Self::Heartbeat(_)
             | Self::HeartbeatReply(_)
             | Self::CrossHeartbeat(_)
@@ -264,7 +283,9 @@ impl Message {
             Self::JoinRefused(_) => "join-refused",
             Self::Welcome(_) => "welcome",
             Self::Status(_) => "status",
+            Self::Version(_) => "version",
             Self::Gossip(_) => "gossip",
+            Self::GossipDelta(_) => "gossip-delta",
             Self::Heartbeat(_) => "heartbeat",
             Self::HeartbeatReply(_) => "heartbeat-reply",
             Self::CrossHeartbeat(_) => "cross-heartbeat",

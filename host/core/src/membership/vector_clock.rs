@@ -93,6 +93,15 @@ impl VectorClock {
         merged
     }
 
+    /// Sets how many changes `node` has made; 0 is no entry.
+    pub(crate) fn set(&mut self, node: ClockNode, count: u64) {
+        if count == 0 {
+            self.prune(node);
+        } else {
+            self.counters.insert(node, count);
+        }
+    }
+
     /// Forgets the counter of a node.
     pub fn prune(&mut self, node: ClockNode) {
         self.counters.remove(&node);

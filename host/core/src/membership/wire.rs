@@ -42,6 +42,8 @@ const PICTURE_BYTES_MAX: usize = 16 << 20;
 const DIGEST_BYTES_MAX: usize = 2 << 20;
 /// A profile with as many kinds as there may be.
 const JOIN_BYTES_MAX: usize = 1 << 20;
+/// A bit for each member that there may be takes half of it.
+const STATUS_BYTES_MAX: usize = 8 << 10;
 const HEARTBEAT_BYTES_MAX: usize = 32;
 /// The last entry may go over the length at which a message of entries ends, and each one has numbers of its own.
 const SHARED_BYTES_MAX: usize = 2 * DELTA_BYTES_MAX + VALUE_BYTES_MAX + 2 * KEY_BYTES_MAX;
@@ -167,10 +169,12 @@ enum Kind {
     SharedStateDigest = 15,
     SharedState = 16,
     Broadcast = 17,
+    Version = 18,
+    GossipDelta = 19,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::InitJoin,
         Self::InitJoinAck,
         Self::InitJoinNack,
@@ -188,6 +192,8 @@ impl Kind {
         Self::SharedStateDigest,
         Self::SharedState,
         Self::Broadcast,
+        Self::Version,
+        Self::GossipDelta,
     ];
 
     fn of(message: &Message) -> Self {
@@ -199,7 +205,9 @@ impl Kind {
             Message::JoinRefused(_) => Self::JoinRefused,
             Message::Welcome(_) => Self::Welcome,
             Message::Status(_) => Self::Status,
+            Message::Version(_) => Self::Version,
             Message::Gossip(_) => Self::Gossip,
+            Message::GossipDelta(_) => Self::GossipDelta,
             Message::Heartbeat(_) => Self::Heartbeat,
             Message::HeartbeatReply(_) => Self::HeartbeatReply,
             Message::CrossHeartbeat(_) => Self::CrossHeartbeat,
@@ -225,7 +233,9 @@ impl Kind {
             Self::JoinRefused => "join-refused",
             Self::Welcome => "welcome",
             Self::Status => "status",
+            Self::Version => "version",
             Self::Gossip => "gossip",
+            Self::GossipDelta => "gossip-delta",
             Self::Heartbeat => "heartbeat",
             Self::HeartbeatReply => "heartbeat-reply",
             Self::CrossHeartbeat => "cross-heartbeat",
@@ -243,8 +253,9 @@ impl Kind {
         match self {
             Self::InitJoin | Self::InitJoinAck | Self::InitJoinNack => JOIN_BYTES_MAX,
             Self::Join | Self::JoinRefused => JOIN_BYTES_MAX,
-            Self::Welcome | Self::Gossip => PICTURE_BYTES_MAX,
-            Self::Status | Self::SharedStateDigest => DIGEST_BYTES_MAX,
+            Self::Welcome | Self::Gossip | Self::GossipDelta => PICTURE_BYTES_MAX,
+            Self::Version | Self::SharedStateDigest => DIGEST_BYTES_MAX,
+            Self::Status => STATUS_BYTES_MAX,
             Self::Heartbeat
             | Self::HeartbeatReply
             | Self::CrossHeartbeat
@@ -327,7 +338,9 @@ fn body(message: &Message, bytes: Vec<u8>) -> postcard::Result<Vec<u8>> {
         Message::JoinRefused(value) => write(value, bytes),
         Message::Welcome(value) => write(value, bytes),
         Message::Status(value) => write(value, bytes),
+        Message::Version(value) => write(value, bytes),
         Message::Gossip(value) => write(value, bytes),
+        Message::GossipDelta(value) => write(value, bytes),
         Message::Heartbeat(value)
         | Message::HeartbeatReply(value)
         | Message::CrossHeartbeat(value)
@@ -486,7 +499,9 @@ fn message(kind: Kind, body: &[u8], may_be_longer: bool) -> Option<Message> {
         Kind::JoinRefused => Message::JoinRefused(read.whole()?),
         Kind::Welcome => Message::Welcome(read.whole()?),
         Kind::Status => Message::Status(read.whole()?),
+        Kind::Version => Message::Version(read.whole()?),
         Kind::Gossip => Message::Gossip(read.whole()?),
+        Kind::GossipDelta => Message::GossipDelta(read.whole()?),
         Kind::Heartbeat => Message::Heartbeat(read.whole()?),
         Kind::HeartbeatReply => Message::HeartbeatReply(read.whole()?),
         Kind::CrossHeartbeat => Message::CrossHeartbeat(read.whole()?),

@@ -12,7 +12,7 @@ use super::super::address::UniqueAddress;
 use super::super::member::{Decider, Member, Profile, ProfileError, Status};
 use super::super::reachability::{Observer, Reach, Reachability};
 use super::super::vector_clock::{ClockNode, VectorClock};
-use super::{Gossip, MEMBERS_MAX, Seen, TOMBSTONES_MAX};
+use super::{Gossip, MEMBERS_MAX, SparseSeen, TOMBSTONES_MAX};
 
 /// Why what was sent is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,13 +66,13 @@ pub(super) struct Form {
     pub(super) profiles: Vec<Arc<Profile>>,
     pub(super) members: Vec<MemberForm>,
     pub(super) tombstones: Vec<UniqueAddress>,
-    pub(super) seen: Seen,
+    pub(super) seen: SparseSeen,
     /// Place among the members, or behind them among the tombstones, and counter.
     pub(super) version: Vec<(u32, u64)>,
     pub(super) observers: Vec<ObserverForm>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MemberForm {
     pub(super) node: UniqueAddress,
     pub(super) status: Status,
@@ -82,7 +82,7 @@ pub(super) struct MemberForm {
     pub(super) profile: u32,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ObserverForm {
     /// Place among the members.
     pub(super) observer: u32,
@@ -91,8 +91,23 @@ pub(super) struct ObserverForm {
     pub(super) rows: Vec<(u32, Reach, u64)>,
 }
 
+impl ObserverForm {
+    /// What an observer says in a picture; nothing if it is no member there.
+    pub(super) fn new(gossip: &Gossip, observer: &UniqueAddress, said: &Observer) -> Option<Self> {
+        let index = |node: &UniqueAddress| gossip.index(node).map(place);
+        let rows = said.rows.iter();
+        let rows = rows
+            .filter_map(|(subject, (reach, version))| Some((index(subject)?, *reach, *version)));
+        Some(Self {
+            observer: index(observer)?,
+            version: said.version,
+            rows: rows.collect(),
+        })
+    }
+}
+
 /// A place as it is sent. The limits are far below.
-fn place(at: usize) -> u32 {
+pub(super) fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
@@ -120,28 +135,15 @@ impl From<Gossip> for Form {
             let count = gossip.version.get(node.into());
             (count != 0).then_some((place(at), count))
         });
-        let index = |node: &UniqueAddress| gossip.index(node).map(place);
-        let observers = gossip
-            .reachability
-            .observers
-            .iter()
-            .filter_map(|(node, said)| {
-                let rows = said.rows.iter().filter_map(|(subject, (reach, version))| {
-                    Some((index(subject)?, *reach, *version))
-                });
-                Some(ObserverForm {
-                    observer: index(node)?,
-                    version: said.version,
-                    rows: rows.collect(),
-                })
-            });
+        let observers = gossip.reachability.observers.iter();
+        let observers = observers.filter_map(|(node, said)| ObserverForm::new(&gossip, node, said));
         Self {
             version: version.collect(),
             observers: observers.collect(),
             profiles,
             members,
             tombstones: gossip.tombstones.iter().cloned().collect(),
-            seen: gossip.seen.clone(),
+            seen: SparseSeen::new(&gossip.seen, gossip.members.len()),
         }
     }
 }
@@ -174,10 +176,8 @@ impl TryFrom<Form> for Gossip {
         let counted: Vec<_> = nodes.iter().copied().chain(&tombstones).collect();
         let version = checked_version(&form.version, &counted)?;
         let reachability = checked_table(form.observers, &nodes)?;
-        let mut seen = form.seen;
-        seen.cut(members.len());
         Ok(Self {
-            seen,
+            seen: form.seen.among(members.len())?,
             members: Arc::new(members),
             reachability: Arc::new(reachability),
             version: Arc::new(version),
@@ -189,6 +189,11 @@ impl TryFrom<Form> for Gossip {
 impl MemberForm {
     fn checked(self, profiles: &[Arc<Profile>]) -> Result<Member, FormError> {
         let profile = at("profiles", profiles, self.profile)?.clone();
+        self.with(profile)
+    }
+
+    /// The member, if one with its status can be in a picture.
+    pub(super) fn with(self, profile: Arc<Profile>) -> Result<Member, FormError> {
         let numbered = match self.status {
             Status::Up | Status::PreparingForShutdown | Status::ReadyForShutdown => {
                 self.up_number.is_some()
@@ -230,7 +235,7 @@ fn checked_version(
     counters.collect()
 }
 
-fn checked_table(
+pub(super) fn checked_table(
     observers: Vec<ObserverForm>,
     nodes: &[&UniqueAddress],
 ) -> Result<Reachability, FormError> {
@@ -257,14 +262,17 @@ fn checked_table(
     Ok(table)
 }
 
-fn at_most(what: &'static str, max: usize, actual: usize) -> Result<(), FormError> {
+pub(super) fn at_most(what: &'static str, max: usize, actual: usize) -> Result<(), FormError> {
     if max < actual {
         return Err(FormError::TooMany { what, max, actual });
     }
     Ok(())
 }
 
-fn rising<T: Ord>(what: &'static str, items: impl Iterator<Item = T>) -> Result<(), FormError> {
+pub(super) fn rising<T: Ord>(
+    what: &'static str,
+    items: impl Iterator<Item = T>,
+) -> Result<(), FormError> {
     if items.is_sorted_by(|a, b| a < b) {
         Ok(())
     } else {
@@ -272,7 +280,11 @@ fn rising<T: Ord>(what: &'static str, items: impl Iterator<Item = T>) -> Result<
     }
 }
 
-fn at<'a, T>(what: &'static str, items: &'a [T], place: u32) -> Result<&'a T, FormError> {
+pub(super) fn at<'a, T>(
+    what: &'static str,
+    items: &'a [T],
+    place: u32,
+) -> Result<&'a T, FormError> {
     let index = usize::try_from(place).unwrap_or(usize::MAX);
     items.get(index).ok_or(FormError::Place { what, at: place })
 }

@@ -217,6 +217,58 @@ proptest! {
     }
 
     #[test]
+    fn any_picture_can_be_told_as_what_differs_from_any_other(
+        steps in steps(),
+        picks in prop::collection::vec((0..200_usize, 0..200_usize, 0..200_usize), 8),
+        forgets in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        steps.into_iter().for_each(|step| world.step(step));
+        let at = |pick: usize| &world.ever[pick % world.ever.len()];
+        for (base, to, other) in picks {
+            let (base, mut to, other) = (at(base), at(to).clone(), at(other));
+            let gone = to.tombstones().first().cloned();
+            let by = to.members().first().map(|member| member.node.clone());
+            if let (Some(gone), Some(by), true) = (gone, by, forgets) {
+                to.change(&by).forget(&gone);
+            }
+            let delta = Delta::new((VersionDigest::of(base), base), &to);
+            let sent = postcard::to_allocvec(&delta).unwrap();
+            prop_assert_eq!(postcard::from_bytes(&sent), Ok(delta.clone()));
+            prop_assert_eq!(delta.apply(base), Ok(to));
+            if unseen(other) != unseen(base) {
+                let refused = delta.apply(other);
+                let is_other = matches!(refused, Err(DeltaError::OtherBase { .. }));
+                prop_assert!(is_other, "{:?}", refused);
+            }
+        }
+    }
+
+    #[test]
+    fn a_delta_of_noise_is_refused_or_leads_to_a_picture(
+        steps in steps(),
+        picks in (0..200_usize, 0..200_usize),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut world = World::new();
+        steps.into_iter().for_each(|step| world.step(step));
+        let at = |pick: usize| &world.ever[pick % world.ever.len()];
+        let (base, to) = (at(picks.0), at(picks.1));
+        let delta = Delta::new((VersionDigest::of(base), base), to);
+        let mut bytes = postcard::to_allocvec(&delta).unwrap();
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(delta) = postcard::from_bytes::<Delta>(&bytes)
+            && let Ok(made) = delta.apply(base)
+        {
+            let sent = postcard::to_allocvec(&made).unwrap();
+            prop_assert_eq!(postcard::from_bytes(&sent), Ok(made));
+        }
+    }
+
+    #[test]
     fn what_is_sent_arrives(steps in steps()) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));

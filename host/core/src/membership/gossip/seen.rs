@@ -1,14 +1,11 @@
 //! Which members have seen a version, as bits by their place in the list.
 
+use alloc::vec;
 use alloc::vec::Vec;
-
-use serde::{Deserialize, Serialize};
-
-use crate::hash::Hasher;
+use core::iter;
 
 /// Which members have seen a version, by their place in the list of members. Two pictures of one version have one list.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     /// The lowest bit of the first byte is the first member. The last byte is not 0.
     bytes: Vec<u8>,
@@ -27,9 +24,46 @@ impl Seen {
         ones.sum()
     }
 
-    /// The same for the same set: two nodes compare these before they send each other a picture.
-    pub fn digest(&self) -> u64 {
-        Hasher::new().bytes(&self.bytes).finish()
+    /// Nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Those of this set that are not in another.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let others = other.bytes.iter().copied().chain(iter::repeat(0));
+        let bytes = self.bytes.iter().zip(others);
+        let mut rest = Self {
+            bytes: bytes.map(|(ours, theirs)| ours & !theirs).collect(),
+        };
+        rest.trim();
+        rest
+    }
+
+    /// The first `members` places.
+    pub(super) fn all(members: usize) -> Self {
+        let mut all = Self {
+            bytes: vec![u8::MAX; members.div_ceil(8)],
+        };
+        all.cut(members);
+        all
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// None if the last byte is 0: a set is written in one way.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.last() != Some(&0)).then_some(Self { bytes })
+    }
+
+    /// The last place that is in it.
+    pub(super) fn last(&self) -> Option<usize> {
+        let last = self.bytes.last()?;
+        let top = usize::try_from(last.ilog2()).ok()?;
+        Some((self.bytes.len() - 1) * 8 + top)
     }
 
     pub(super) fn insert(&mut self, at: usize) {
@@ -100,8 +134,16 @@ mod tests {
         seen.remove(30);
         seen.remove(999);
         assert_eq!(seen, of(&[8, 7, 0]));
-        assert_eq!(seen.digest(), of(&[0, 7, 8]).digest());
-        assert_ne!(seen.digest(), of(&[0, 7]).digest());
+        assert_eq!(seen.without(&of(&[7, 99])), of(&[0, 8]));
+        assert_eq!(seen.without(&seen), Seen::default());
+        assert_eq!((seen.last(), Seen::default().last()), (Some(8), None));
+    }
+
+    #[test]
+    fn all_members_are_in_the_set_of_all() {
+        for members in 0..=20 {
+            assert_eq!(Seen::all(members), (0..members).collect());
+        }
     }
 
     #[test]

@@ -360,7 +360,8 @@ fn what_arrives_keeps_to_the_invariants_and_limits() {
 #[test]
 fn whoever_says_to_have_seen_it_is_a_member() {
     let mut form = Form::from(rich());
-    form.seen = [0, 5, 6, 900].into_iter().collect();
-    let gossip = Gossip::try_from(form).unwrap();
-    assert_eq!(names(gossip.seen_by()), ["a", "f"]);
+    let seen = [0, 5, 6, 900].into_iter().collect();
+    form.seen = SparseSeen::new(&seen, 1000);
+    let (what, at) = ("seen", 6);
+    assert_eq!(Gossip::try_from(form), Err(FormError::Place { what, at }));
 }

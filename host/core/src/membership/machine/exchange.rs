@@ -1,15 +1,26 @@
 //! How the pictures of all members become one.
+//!
+//! A picture is told as what differs from one that the receiver is known to have ([`History`](crate::membership::gossip::History)), or whole; the
+//! receiver makes the whole picture of it, and from there on it does not matter how it came.
+//!
+//! Nothing rests on one message. A status names a version by its digest: whoever knows that version tells what came since, whoever does not
+//! answers with its own, and if that is unknown, too, the clocks are exchanged, which ends in a whole picture. A difference on a picture that
+//! is not there is answered like such a status, a damaged one with the clock. So what is lost, doubled or late is made good by the next round
+//! between any two.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Membership, Phase};
 use crate::id::Time;
 use crate::membership::address::{Address, UniqueAddress};
 use crate::membership::effects::{Effect, Rejected};
-use crate::membership::gossip::{Change, Gossip};
+use crate::membership::gossip::{
+    Change, DeltaError, Gossip, Seen, SparseSeen, Telling, VersionDigest,
+};
 use crate::membership::member::{Member, Status};
-use crate::membership::message::{Envelope, GossipMessage, GossipStatus, Message};
-use crate::membership::vector_clock::Relation;
+use crate::membership::message::{DeltaMessage, Envelope, GossipMessage, GossipStatus, Message};
+use crate::membership::vector_clock::{Relation, VectorClock};
 use crate::membership::view::View;
 
 impl Membership {
@@ -23,10 +34,35 @@ impl Membership {
             return;
         };
         let near = self.is_near(&peer);
-        if !near || self.gossip.is_seen_by(&peer) {
-            self.send_status(&peer, out);
+        if !near || self.gossip.is_seen_by(&peer) || !self.has_base_for(&peer) {
+            self.send_status(&peer, None, out);
         } else {
             self.send_picture(&peer, out);
+        }
+    }
+
+    /// Whether a member is known to have anything to build on. Who may have is asked before it is told everything.
+    fn has_base_for(&mut self, peer: &UniqueAddress) -> bool {
+        self.history.follow(&self.gossip);
+        self.history.telling(peer) != Telling::Whole
+    }
+
+    /// Tells the leader that this node has seen a version that the leader has: it waits for all, and what comes next waits for it. Once
+    /// for each version; if it gets lost, the rounds bring it.
+    pub(super) fn report(&mut self, out: &mut Vec<Effect>) {
+        let version = self.history.follow(&self.gossip);
+        let Some(leader) = self.state.leader.clone() else {
+            return;
+        };
+        let is_due = self.reported != Some(version)
+            && leader != self.this
+            && self.gossip.is_seen_by(&leader)
+            && self.gossip.can_reach(&self.this, &leader);
+        let place = self.gossip.index(&self.this);
+        let place = place.filter(|at| is_due && self.gossip.seen().has(*at));
+        if let Some(place) = place {
+            let seen = Seen::from_iter([place]);
+            self.send_status(&leader, Some(&seen), out);
         }
     }
 
@@ -73,30 +109,113 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         self.may_gossip(from)?;
-        if status.seen != self.gossip.seen().digest() {
-            self.send_picture(from, out);
-            return Ok(());
+        let ours = self.history.follow(&self.gossip);
+        let is_known = self.history.had(from, status.version);
+        if status.version == ours {
+            return self.on_seen(from, status, out);
         }
-        match status.version.compare(self.gossip.version()) {
+        // What it says twice counts more than what others have said of it.
+        let insists = status.answers && self.history.telling(from) == Telling::Seen;
+        if is_known && !insists {
+            self.send_picture(from, out);
+        } else if status.answers {
+            // Digests lead no further.
+            self.send_version(from, out);
+        } else {
+            self.send_status(from, Some(&Seen::default()), out);
+        }
+        Ok(())
+    }
+
+    /// A member has this very version, and knows who has seen it.
+    fn on_seen(
+        &mut self,
+        from: &UniqueAddress,
+        status: &GossipStatus,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        let members = self.gossip.members().len();
+        let theirs = status.seen.among(members);
+        let theirs = theirs.map_err(|_not_of_members| Rejected::Malformed)?;
+        if !theirs.without(self.gossip.seen()).is_empty() {
+            self.gossip.union_seen(&theirs);
+            self.changed = true;
+        }
+        let lacks = self.gossip.seen().without(&theirs);
+        if !status.answers && !lacks.is_empty() {
+            self.send_status(from, Some(&lacks), out);
+        }
+        Ok(())
+    }
+
+    /// A member has a version that this node did not know by its digest.
+    pub(super) fn on_version(
+        &mut self,
+        from: &UniqueAddress,
+        version: &VectorClock,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        self.may_gossip(from)?;
+        match version.compare(self.gossip.version()) {
             Relation::Same => {}
-            Relation::After => self.send_status(from, out),
-            Relation::Before | Relation::Concurrent => self.send_picture(from, out),
+            Relation::After => self.send_version(from, out),
+            // All of it: whatever it was that they could not make out, that they can.
+            Relation::Before | Relation::Concurrent => self.send_whole(from, out),
         }
         Ok(())
     }
 
     pub(super) fn on_gossip(
         &mut self,
-        (now, arrived): (Time, Time),
+        times: (Time, Time),
         from: &UniqueAddress,
         message: &GossipMessage,
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
-        if message.time_to_live <= now.since(arrived) {
-            return Err(Rejected::Expired);
-        }
+        in_time(times, message.time_to_live)?;
         self.may_gossip(from)?;
-        let remote = &message.gossip;
+        let version = VersionDigest::of(&message.gossip);
+        self.take_in(times.0, (from, version), &message.gossip, out)
+    }
+
+    pub(super) fn on_delta(
+        &mut self,
+        times: (Time, Time),
+        from: &UniqueAddress,
+        message: &DeltaMessage,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        in_time(times, message.time_to_live)?;
+        self.may_gossip(from)?;
+        let delta = &message.delta;
+        self.history.follow(&self.gossip);
+        self.history.had(from, delta.base);
+        match self.history.apply(delta) {
+            Ok(gossip) => self.take_in(times.0, (from, delta.version), &gossip, out),
+            Err(DeltaError::OtherBase { .. }) => {
+                // It is long ago that this node had that version.
+                self.send_status(from, Some(&Seen::default()), out);
+                Ok(())
+            }
+            Err(
+                DeltaError::Contradiction { .. }
+                | DeltaError::OtherVersion { .. }
+                | DeltaError::Form(_),
+            ) => {
+                self.send_version(from, out);
+                Err(Rejected::Malformed)
+            }
+        }
+    }
+
+    /// Takes in a member's picture, however it was told.
+    fn take_in(
+        &mut self,
+        now: Time,
+        (from, version): (&UniqueAddress, VersionDigest),
+        remote: &Gossip,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
         if !remote.has(&self.this) {
             return Err(Rejected::WithoutSelf);
         }
@@ -113,8 +232,13 @@ impl Membership {
             self.gossip = gossip;
             self.changed = true;
         }
-        if taken.talk_back && (has_news || !is_hidden) {
+        self.history.follow(&self.gossip);
+        self.history.had(from, version);
+        if has_news {
             self.send_picture(from, out);
+        } else if taken.talk_back && !is_hidden {
+            let lacks = self.gossip.seen().without(remote.seen());
+            self.send_status(from, Some(&lacks), out);
         }
         Ok(())
     }
@@ -148,7 +272,23 @@ impl Membership {
         result
     }
 
-    pub(super) fn send_picture(&self, to: &UniqueAddress, out: &mut Vec<Effect>) {
+    /// Tells a member of the picture, in as few words as it needs.
+    pub(super) fn send_picture(&mut self, to: &UniqueAddress, out: &mut Vec<Effect>) {
+        self.history.follow(&self.gossip);
+        match self.history.telling(to) {
+            Telling::Seen => self.send_status(to, None, out),
+            Telling::Delta(delta) => {
+                let message = Message::GossipDelta(DeltaMessage {
+                    delta,
+                    time_to_live: self.settings.gossip.time_to_live,
+                });
+                self.send(to, message, out);
+            }
+            Telling::Whole => self.send_whole(to, out),
+        }
+    }
+
+    fn send_whole(&self, to: &UniqueAddress, out: &mut Vec<Effect>) {
         let message = Message::Gossip(GossipMessage {
             gossip: self.gossip.clone(),
             time_to_live: self.settings.gossip.time_to_live,
@@ -156,12 +296,25 @@ impl Membership {
         self.send(to, message, out);
     }
 
-    fn send_status(&self, to: &UniqueAddress, out: &mut Vec<Effect>) {
+    /// Says how far the picture is. `lacks`: as an answer, with those who have seen it and of whom the receiver does not know.
+    fn send_status(&mut self, to: &UniqueAddress, lacks: Option<&Seen>, out: &mut Vec<Effect>) {
+        let version = self.history.follow(&self.gossip);
+        let seen = lacks.unwrap_or_else(|| self.gossip.seen());
+        let place = self.gossip.index(&self.this);
+        if self.state.leader.as_ref() == Some(to) && place.is_some_and(|at| seen.has(at)) {
+            self.reported = Some(version);
+        }
         let message = Message::Status(GossipStatus {
-            version: self.gossip.version().clone(),
-            seen: self.gossip.seen().digest(),
+            version,
+            seen: SparseSeen::new(seen, self.gossip.members().len()),
+            answers: lacks.is_some(),
         });
         self.send(to, message, out);
+    }
+
+    fn send_version(&self, to: &UniqueAddress, out: &mut Vec<Effect>) {
+        let version = Message::Version(self.gossip.version().clone());
+        self.send(to, version, out);
     }
 
     /// Sends to an incarnation.
@@ -210,4 +363,12 @@ impl Membership {
     pub(super) fn is_own_dc(&self, member: &Member) -> bool {
         member.profile.dc == self.profile.dc
     }
+}
+
+/// What waited for too long may be of a time that is gone.
+fn in_time((now, arrived): (Time, Time), time_to_live: Duration) -> Result<(), Rejected> {
+    if time_to_live <= now.since(arrived) {
+        return Err(Rejected::Expired);
+    }
+    Ok(())
 }

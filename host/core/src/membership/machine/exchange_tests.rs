@@ -5,26 +5,48 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::shown_tests::{picture as shown_picture, shown};
+use super::shown_tests::{picture as shown_picture, shown, told};
 use super::world_tests::{CLUSTER, at, from, gossip, member, node, received, step};
 use crate::id::Time;
 use crate::membership::effects::{Effect, Rejected};
 use crate::membership::fixture::{picture, with};
-use crate::membership::gossip::Gossip;
+use crate::membership::gossip::{Delta, Gossip, SparseSeen, VersionDigest};
 use crate::membership::inputs::Event;
 use crate::membership::machine::Membership;
-use crate::membership::member::{Member, Profile, Status};
-use crate::membership::message::{ClusterId, Envelope, GossipMessage, GossipStatus, Message};
+use crate::membership::member::{Decider, Member, Profile, Status};
+use crate::membership::message::{
+    ClusterId, DeltaMessage, Envelope, GossipMessage, GossipStatus, Message,
+};
 use crate::membership::protocol::{ProtocolRange, ProtocolVersion};
 
 fn hear(a: &mut Membership, host: &str, message: Message) -> Vec<String> {
-    shown(&step(a, 0, from(host, 0, message)))
+    let effects = step(a, 0, from(host, 0, message));
+    told(a, &effects)
 }
 
 fn status(of: &Gossip) -> Message {
     Message::Status(GossipStatus {
-        version: Arc::clone(of.version()),
-        seen: of.seen().digest(),
+        version: VersionDigest::of(of),
+        seen: SparseSeen::new(of.seen(), of.members().len()),
+        answers: false,
+    })
+}
+
+/// The same as an answer.
+fn answering(status: Message) -> Message {
+    let Message::Status(status) = status else {
+        unreachable!("it is a status");
+    };
+    Message::Status(GossipStatus {
+        answers: true,
+        ..status
+    })
+}
+
+fn difference(base: &Gossip, to: &Gossip) -> Message {
+    Message::GossipDelta(DeltaMessage {
+        delta: Delta::new((VersionDigest::of(base), base), to),
+        time_to_live: Duration::from_secs(2),
     })
 }
 
@@ -50,7 +72,7 @@ fn the_same_picture_adds_who_has_seen_it() {
     // The sender does not know that this node has seen it.
     assert_eq!(
         hear(&mut a, "c", gossip(with(base, "", "c"))),
-        ["to c: gossip (a b c, seen by a b c)"]
+        ["to c: status (answers, seen by a b)"]
     );
 }
 
@@ -61,7 +83,7 @@ fn a_newer_picture_is_taken_and_the_sender_hears_that_it_was_seen() {
     assert_eq!(
         hear(&mut a, "b", gossip(newer)),
         [
-            "to b: gossip (a b c:l, seen by a b)",
+            "to b: status (answers, seen by a)",
             "log member-changed c up leaving"
         ]
     );
@@ -104,37 +126,232 @@ fn the_dead_do_not_come_back_by_late_gossip() {
 }
 
 #[test]
-fn a_status_is_answered_by_whoever_knows_more() {
-    let base = picture("a b c");
-    let older = with(base.clone(), "", "a b");
-    let newer = with(leaving(base.clone(), "b", "c"), "", "a b");
-    let mut a = member(older.clone());
-    assert_eq!(hear(&mut a, "b", status(&older)), [""; 0]);
-    assert_eq!(hear(&mut a, "b", status(&newer)), ["to b: status"]);
+fn a_status_of_one_version_is_answered_with_who_else_has_seen_it() {
+    let base = picture("a b c d");
+    let mut a = member(with(base.clone(), "", "a b c"));
+    let same = status(a.gossip());
+    assert_eq!(hear(&mut a, "b", same), [""; 0]);
     assert_eq!(
-        hear(&mut a, "b", status(&with(base.clone(), "", "b"))),
-        ["to b: gossip (a b c, seen by a b)"]
+        hear(&mut a, "b", status(&with(base.clone(), "", "b d"))),
+        ["to b: status (answers, seen by a c)"]
     );
-    let mut ahead = member(newer);
+    assert_eq!(shown_picture(a.gossip()), "a b c d, seen by a b c d");
+    // An answer is not answered.
+    let answer = answering(status(&with(base.clone(), "", "b")));
+    assert_eq!(hear(&mut a, "b", answer), [""; 0]);
+    // More are named than there are members.
+    let Message::Status(of_more) = status(&with(picture("a b c d e f"), "", "f")) else {
+        unreachable!("it is a status");
+    };
+    let version = VersionDigest::of(&base);
+    let foreign = Message::Status(GossipStatus { version, ..of_more });
     assert_eq!(
-        hear(&mut ahead, "b", status(&older)),
-        ["to b: gossip (a b c:l, seen by a b)"]
-    );
-    let concurrent = with(leaving(base, "a", "b"), "", "a b");
-    assert_eq!(
-        hear(&mut ahead, "b", status(&concurrent)),
-        ["to b: gossip (a b c:l, seen by a b)"]
+        hear(&mut a, "b", foreign),
+        ["log rejected status from b: Malformed 1"]
     );
 }
 
 #[test]
-fn a_round_tells_who_has_not_seen_and_asks_who_has() {
-    let mut a = member(with(picture("a b"), "", "a"));
-    let told = shown(&step(&mut a, 1000, Event::Wake));
-    assert!(
-        told.contains(&"to b: gossip (a b, seen by a)".into()),
-        "{told:?}"
+fn a_status_of_another_version_is_answered_by_whoever_knows_more() {
+    let base = picture("a b c");
+    let older = with(base.clone(), "", "a b");
+    let newer = with(leaving(base.clone(), "b", "c"), "", "b");
+    let mut a = member(older.clone());
+    // Who knows neither it nor what came before says where it is itself.
+    let where_a_is = ["to b: status (answers, seen by )"];
+    assert_eq!(hear(&mut a, "b", status(&newer)), where_a_is);
+    // Who does tells what is new since then.
+    hear(&mut a, "b", gossip(newer.clone()));
+    assert_eq!(
+        hear(&mut a, "c", status(&older)),
+        ["to c: gossip-delta (a b c:l, seen by a b)"]
     );
+    // An old word of one that has seen the newer one by now; if it insists, it is told all that there is to tell.
+    assert_eq!(
+        hear(&mut a, "b", status(&older)),
+        ["to b: status (asks, seen by a b)"]
+    );
+    assert_eq!(
+        hear(&mut a, "b", answering(status(&older))),
+        ["to b: version (2 counters)"]
+    );
+    // Where neither knows the other's version, the clocks say.
+    let concurrent = leaving(base.clone(), "c", "b");
+    let answer = answering(status(&concurrent));
+    assert_eq!(hear(&mut a, "b", answer), ["to b: version (2 counters)"]);
+    let version = |of: &Gossip| Message::Version(Arc::clone(of.version()));
+    for further in [older, concurrent] {
+        assert_eq!(
+            hear(&mut a, "b", version(&further)),
+            ["to b: gossip (a b c:l, seen by a b)"]
+        );
+    }
+    assert_eq!(hear(&mut a, "b", version(&newer)), [""; 0]);
+    let newest = leaving(newer, "b", "b");
+    assert_eq!(
+        hear(&mut a, "b", version(&newest)),
+        ["to b: version (2 counters)"]
+    );
+}
+
+#[test]
+fn a_difference_is_taken_in_like_the_picture_that_it_leads_to() {
+    let base = with(picture("a b c"), "", "a b c");
+    let mut a = member(base.clone());
+    let newer = leaving(base.clone(), "b", "c");
+    for _twice in 0..2 {
+        let told = hear(&mut a, "b", difference(&base, &newer));
+        let after = shown_picture(a.gossip());
+        assert_eq!(
+            (told[0].as_str(), after.as_str()),
+            ("to b: status (answers, seen by a)", "a b c:l, seen by a b")
+        );
+    }
+    // It comes late, from one that has not heard of the newer one.
+    let late = leaving(base.clone(), "c", "b");
+    let told = hear(&mut a, "c", difference(&base, &late));
+    assert_eq!(
+        told,
+        [
+            "to c: gossip-delta (a b:l c:l, seen by a)",
+            "log member-changed b up leaving"
+        ]
+    );
+    // And once more: its sender is behind.
+    assert_eq!(
+        hear(&mut a, "c", difference(&base, &newer)),
+        ["to c: gossip-delta (a b:l c:l, seen by a)"]
+    );
+}
+
+#[test]
+fn a_difference_to_a_picture_that_is_not_there_is_answered_with_what_is() {
+    let mut a = member(picture("a b c"));
+    let before = a.gossip().clone();
+    let newer = leaving(before.clone(), "b", "c");
+    let newest = leaving(newer.clone(), "b", "b");
+    assert_eq!(
+        hear(&mut a, "b", difference(&newer, &newest)),
+        ["to b: status (answers, seen by )"]
+    );
+    assert_eq!(a.gossip(), &before);
+}
+
+#[test]
+fn a_damaged_difference_is_answered_with_a_wish_for_all() {
+    let mut a = member(picture("a b c"));
+    let before = a.gossip().clone();
+    let newer = leaving(before.clone(), "b", "c");
+    let mut damaged = Delta::new((VersionDigest::of(&before), &before), &newer);
+    damaged.version = VersionDigest::of(&leaving(newer, "b", "b"));
+    let message = Message::GossipDelta(DeltaMessage {
+        delta: damaged,
+        time_to_live: Duration::from_secs(2),
+    });
+    assert_eq!(
+        hear(&mut a, "b", message),
+        [
+            "to b: version (1 counters)",
+            "log rejected gossip-delta from b: Malformed 1"
+        ]
+    );
+    assert_eq!(a.gossip(), &before);
+}
+
+#[test]
+fn a_difference_must_pass_the_checks_of_a_picture() {
+    let base = with(picture("a b c"), "a→c", "a b c");
+    let newer = leaving(base.clone(), "b", "c");
+    let without = {
+        let mut without = base.clone();
+        let b = node("b");
+        let mut change = without.change(&b);
+        change.down(&node("a"), Decider::Operator).unwrap();
+        change.remove(&node("a")).unwrap();
+        drop(change);
+        without
+    };
+    for (host, picture, arrived, reason) in [
+        ("c", &newer, 1500, Rejected::UnreachableSender),
+        ("x", &newer, 1500, Rejected::UnknownSender),
+        ("b", &newer, 0, Rejected::Expired),
+        ("b", &without, 1500, Rejected::WithoutSelf),
+    ] {
+        let mut a = member(base.clone());
+        let event = from(host, arrived, difference(&base, picture));
+        let line = alloc::format!("log rejected gossip-delta from {host}: {reason:?} 1");
+        // It was held up, as a message must be that is too late.
+        assert_eq!(
+            shown(&step(&mut a, 2000, event)),
+            ["log heartbeat-starvation 1s".into(), line]
+        );
+        assert_eq!(a.gossip(), &base);
+    }
+}
+
+#[test]
+fn the_leader_hears_once_and_directly_that_a_version_was_seen() {
+    // a joins, so b leads.
+    let base = with(picture("a:j b c"), "", "a b c");
+    let mut a = member(base.clone());
+    assert_eq!(
+        hear(&mut a, "c", gossip(leaving(base.clone(), "c", "c"))),
+        [
+            "to c: status (answers, seen by a)",
+            "log member-changed c up leaving"
+        ]
+    );
+    let known = with(leaving(base, "c", "c"), "", "b c");
+    assert_eq!(
+        hear(&mut a, "c", gossip(known.clone())),
+        [
+            "to c: status (answers, seen by a)",
+            "to b: status (answers, seen by a)"
+        ]
+    );
+    assert_eq!(
+        hear(&mut a, "c", gossip(known)),
+        ["to c: status (answers, seen by a)"]
+    );
+}
+
+#[test]
+fn news_brings_the_next_round_forward_but_not_below_a_third_of_an_interval() {
+    let base = with(picture("a b c d e f"), "", "a b c d e f");
+    let third = Duration::from_secs(1) / 3;
+    for (last, arrives, next) in [(0, 700, at(700)), (600, 700, at(600).after(third))] {
+        let mut a = member(base.clone());
+        a.rounds.gossip_before = at(last);
+        let news = gossip(leaving(base.clone(), "b", "c"));
+        step(&mut a, arrives, from("b", arrives, news));
+        assert_eq!(a.rounds.gossip, next);
+    }
+    // That all agree is news, too.
+    let mut a = member(with(base.clone(), "", "a b"));
+    assert_eq!(a.rounds.gossip, at(1000));
+    step(
+        &mut a,
+        500,
+        from("b", 500, gossip(with(base.clone(), "", "a b c"))),
+    );
+    assert_eq!(a.rounds.gossip, at(1000));
+    step(&mut a, 600, from("b", 600, gossip(base)));
+    assert_eq!(a.rounds.gossip, at(600));
+}
+
+#[test]
+fn a_round_tells_who_has_not_seen_and_asks_who_has() {
+    let mut a = member(with(picture("a b"), "", "a b"));
+    a.update(|change| change.set_status(&node("b"), Status::Leaving))
+        .unwrap();
+    let round = step(&mut a, 1000, Event::Wake);
+    let lines = told(&a, &round);
+    let delta = "to b: gossip-delta (a b:l, seen by a)";
+    assert!(lines.contains(&delta.into()), "{lines:?}");
+    // Nothing is known that b could build on.
+    let mut asks = member(with(picture("a b"), "", "a"));
+    let lines = shown(&step(&mut asks, 1000, Event::Wake));
+    assert!(lines.contains(&"to b: status".into()), "{lines:?}");
     let mut asks = member(with(picture("a b"), "", "a b"));
     let told = shown(&step(&mut asks, 1000, Event::Wake));
     assert!(told.contains(&"to b: status".into()), "{told:?}");

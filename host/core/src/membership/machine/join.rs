@@ -255,6 +255,8 @@ impl Membership {
         self.gossip = gossip.clone();
         self.gossip.see(&self.this);
         self.changed = true;
+        let version = self.history.follow(&self.gossip);
+        self.history.had(&envelope.from, version);
         self.send_picture(&envelope.from, out);
         Ok(())
     }

@@ -138,7 +138,7 @@ fn the_welcome_is_adopted_and_answered() {
         shown(&done),
         [
             "persist the cluster",
-            "to a: gossip (a b x:j, seen by x)",
+            "to a: status",
             "log member-changed a none up",
             "log member-changed b none up",
             "log member-changed x none joining",

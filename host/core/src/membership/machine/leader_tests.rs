@@ -72,10 +72,7 @@ fn who_leaves_exits_and_the_oldest_hear_of_it_at_once() {
     let mut a = member(agreed("a b c:l d"));
     assert_eq!(
         round(&mut a, 1000),
-        [
-            "to b: gossip (a b c:e d, seen by a)",
-            "log member-changed c leaving exiting"
-        ]
+        ["to b: gossip-delta", "log member-changed c leaving exiting"]
     );
 }
 

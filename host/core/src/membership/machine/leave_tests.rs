@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::shown_tests::{picture as shown_picture, shown};
+use super::shown_tests::{picture as shown_picture, shown, told};
 use super::world_tests::{World, address, all, from, gossip, member, node, statuses, step};
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
@@ -24,11 +24,11 @@ fn at(host: &str) -> Target {
 
 #[test]
 fn leave_marks_the_member_and_is_told_at_once() {
-    let mut a = member(picture("a b"));
+    let mut a = member(with(picture("a b"), "", "a b"));
     assert_eq!(
         command(&mut a, Command::Leave { node: at("b") }),
         [
-            "to b: gossip (a b:l, seen by a)",
+            "to b: gossip-delta",
             "reply to 1: DoneTo(b:7000#0000000000000001)",
             "log member-changed b up leaving",
         ]
@@ -98,14 +98,15 @@ fn a_node_that_exits_shuts_down_first_and_is_seen_to_have_seen_it_only_then() {
         ["log member-changed a leaving exiting", "begin exit: Left",]
     );
     assert_eq!(shown_picture(c.gossip()), "a:e b c, seen by b");
-    let done = shown(&step(&mut c, 10, Event::ExitingDone));
-    let mut told: Vec<&str> = done.iter().map(String::as_str).collect();
-    told[..2].sort_unstable();
+    let done = step(&mut c, 10, Event::ExitingDone);
+    let done = told(&c, &done);
+    let mut lines: Vec<&str> = done.iter().map(String::as_str).collect();
+    lines[..2].sort_unstable();
     assert_eq!(
-        told,
+        lines,
         [
-            "to b: gossip (a:e b c, seen by a b)",
-            "to c: gossip (a:e b c, seen by a b)",
+            "to b: status (asks, seen by a b)",
+            "to c: gossip-delta (a:e b c, seen by a b)",
             "to b: exiting-confirmed",
             "to c: exiting-confirmed",
             "terminate: Left",
@@ -249,7 +250,7 @@ fn a_member_that_sees_another_prepare_follows() {
     assert_eq!(
         shown(&step(&mut a, 0, from("b", 0, gossip(told)))),
         [
-            "to b: gossip (a b:p c, seen by a b)",
+            "to b: status",
             "log member-changed b up preparing-for-shutdown",
             "log member-changed a up preparing-for-shutdown",
         ]

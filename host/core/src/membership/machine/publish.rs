@@ -22,6 +22,10 @@ impl Membership {
             self.follow_shutdown();
             self.mind_own_status(out);
         }
+        if self.phase == Phase::Member {
+            self.hasten(now);
+            self.report(out);
+        }
     }
 
     /// Tells everyone who minds what is new in the picture.

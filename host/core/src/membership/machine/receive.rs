@@ -88,9 +88,17 @@ impl Membership {
                 self.is_a_member(envelope, out)?;
                 self.on_status(from, status, out)?;
             }
-            Message::Gossip(gossip) => {
+            Message::Version(version) => {
                 self.is_a_member(envelope, out)?;
-                self.on_gossip((now, arrived), from, gossip, out)?;
+                self.on_version(from, version, out)?;
+            }
+            Message::Gossip(message) => {
+                self.is_a_member(envelope, out)?;
+                self.on_gossip((now, arrived), from, message, out)?;
+            }
+            Message::GossipDelta(message) => {
+                self.is_a_member(envelope, out)?;
+                self.on_delta((now, arrived), from, message, out)?;
             }
             Message::Gone => {
                 self.is_a_member(envelope, out)?;

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use crate::membership::address::UniqueAddress;
 use crate::membership::effects::{Effect, Marker};
 use crate::membership::event::ClusterEvent;
-use crate::membership::gossip::Gossip;
+use crate::membership::gossip::{Gossip, VersionDigest};
+use crate::membership::machine::Membership;
 use crate::membership::member::Status;
 use crate::membership::message::{ConfigCheck, Envelope, Message};
 use crate::membership::reachability::Reach;
@@ -16,6 +17,52 @@ use crate::membership::subscription::Notice;
 
 pub(super) fn shown(effects: &[Effect]) -> Vec<String> {
     effects.iter().map(effect).collect()
+}
+
+/// The same of what `sender` has just sent: differences as the pictures that they lead to, statuses with who has seen.
+pub(super) fn told(sender: &Membership, effects: &[Effect]) -> Vec<String> {
+    let detail = |effect: &Effect| {
+        let Effect::Send { envelope, .. } = effect else {
+            return String::new();
+        };
+        match &envelope.message {
+            Message::GossipDelta(message) => {
+                let gossip = sender.history.apply(&message.delta).unwrap();
+                assert_eq!(
+                    VersionDigest::of(&gossip),
+                    VersionDigest::of(sender.gossip())
+                );
+                format!(" ({})", picture(&gossip))
+            }
+            Message::Status(status) => {
+                assert_eq!(status.version, VersionDigest::of(sender.gossip()));
+                let members = sender.gossip().members().len();
+                let seen = sender.gossip().seen_as(status.seen.among(members).unwrap());
+                let seen: Vec<&str> = seen.seen_by().map(host).collect();
+                let kind = if status.answers { "answers" } else { "asks" };
+                format!(" ({kind}, seen by {})", seen.join(" "))
+            }
+            Message::InitJoin(_)
+            | Message::InitJoinAck(_)
+            | Message::InitJoinNack(_)
+            | Message::Join(_)
+            | Message::JoinRefused(_)
+            | Message::Welcome(_)
+            | Message::Version(_)
+            | Message::Gossip(_)
+            | Message::Heartbeat(_)
+            | Message::HeartbeatReply(_)
+            | Message::CrossHeartbeat(_)
+            | Message::CrossHeartbeatReply(_)
+            | Message::Gone
+            | Message::ExitingConfirmed
+            | Message::SharedStateDigest(_)
+            | Message::SharedState(_)
+            | Message::Broadcast(_) => String::new(),
+        }
+    };
+    let lines = effects.iter().map(|each| effect(each) + &detail(each));
+    lines.collect()
 }
 
 /// `a b:j c:l, seen by a b, a→c`
@@ -97,6 +144,7 @@ fn message(envelope: &Envelope) -> String {
         Message::JoinRefused(reason) => reason.to_string(),
         Message::Welcome(gossip) => picture(gossip),
         Message::Gossip(message) => picture(&message.gossip),
+        Message::Version(version) => format!("{} counters", version.len()),
         Message::Heartbeat(beat)
         | Message::HeartbeatReply(beat)
         | Message::CrossHeartbeat(beat)
@@ -105,6 +153,7 @@ fn message(envelope: &Envelope) -> String {
         Message::InitJoin(_)
         | Message::Join(_)
         | Message::Status(_)
+        | Message::GossipDelta(_)
         | Message::Gone
         | Message::ExitingConfirmed
         | Message::SharedStateDigest(_)

@@ -45,7 +45,7 @@ fn a_subscriber_hears_the_present_first_and_then_changes_in_their_order() {
     assert_eq!(
         shown(&step(&mut a, 0, from("b", 0, gossip(told)))),
         [
-            "to b: gossip (a:l b c, seen by a b)",
+            "to b: status",
             "log member-changed a up leaving",
             "publish to 5: member-left a",
             "publish to 5: topology-changed",
