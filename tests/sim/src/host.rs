@@ -8,7 +8,7 @@ use granary_core::membership::Membership;
 use granary_core::membership::address::UniqueAddress;
 use granary_core::membership::effects::TerminateReason;
 use granary_core::membership::inputs::Event;
-use granary_core::membership::message::ClusterId;
+use granary_core::membership::message::KnownCluster;
 use granary_core::membership::settings::Settings;
 
 use crate::clock::Clock;
@@ -50,7 +50,7 @@ pub struct Host {
     /// Its clock.
     pub clock: Clock,
     /// What it keeps on its disk.
-    pub stored: Option<ClusterId>,
+    pub stored: Option<KnownCluster>,
     /// When its next wake-up is due.
     pub wake: Option<Duration>,
     /// What waits for a paused process.

@@ -27,7 +27,7 @@ impl World {
             it.settings.clone(),
             this.clone(),
             it.node.profile.clone(),
-            it.stored,
+            it.stored.clone(),
             seed,
             started,
         )

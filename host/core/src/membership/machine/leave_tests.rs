@@ -126,6 +126,7 @@ fn down_is_told_to_the_one_that_is_down() {
             "to b: gossip (a b:d c, seen by a)",
             "reply to 1: DoneTo(b:7000#0000000000000001)",
             "log member-changed b up down",
+            "persist the cluster of a c",
         ]
     );
     let downed_by = a.gossip().member(&node("b")).unwrap().downed_by.clone();

@@ -49,6 +49,9 @@ impl Membership {
             );
         }
         self.check_consensus(out);
+        if !Arc::ptr_eq(&before.members, &self.state.members) {
+            self.remember(out);
+        }
     }
 
     fn tell(&mut self, before: &Arc<ClusterState>, events: &[ClusterEvent], out: &mut Vec<Effect>) {
