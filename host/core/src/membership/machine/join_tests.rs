@@ -9,7 +9,7 @@ use super::world_tests::{
     statuses, step,
 };
 use crate::membership::effects::{Effect, TerminateReason};
-use crate::membership::fixture::{picture, with};
+use crate::membership::fixture::picture;
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Profile, Status};
@@ -18,7 +18,7 @@ use crate::membership::message::{
     RefuseReason, Welcome,
 };
 use crate::membership::protocol::{ProtocolRange, ProtocolVersion};
-use crate::membership::settings::{Optional, Settings, StrategyName};
+use crate::membership::settings::{Optional, Settings};
 
 /// A message of the way in: the sender belongs to the cluster that it names, if any.
 fn handshake(host: &str, cluster: Option<ClusterId>, message: Message) -> Event {
@@ -549,26 +549,6 @@ fn a_node_that_is_spoken_to_as_a_member_asks_again_for_its_welcome() {
 }
 
 #[test]
-fn who_was_let_in_by_one_that_is_gone_makes_itself_known() {
-    let seen = |members: &str| {
-        let mut a = member(with(picture("a b c:d"), "a→c", "a b"));
-        let tells = super::world_tests::gossip(picture(members));
-        let mut told = Vec::new();
-        for second in 1..3 {
-            // `c`, which let `x` in, is removed first.
-            told = step(&mut a, 1000 * second, Event::Wake);
-        }
-        assert!(a.gossip().tombstones().contains(&node("c")), "{told:?}");
-        step(&mut a, 2500, from("x", 2500, tells));
-        shown_picture(a.gossip())
-    };
-    assert_eq!(seen("a b c x:j"), "a b x:j, seen by a, a→b");
-    // On its side of a partition `b` is dead, or removed: that is not taken over from a stranger.
-    assert_eq!(seen("a b:d c x:j"), "a b, seen by a, a→b");
-    assert_eq!(seen("a c"), "a b, seen by a, a→b");
-}
-
-#[test]
 fn five_nodes_become_one_cluster_in_whatever_order_they_start() {
     let hosts = ["a", "b", "c", "d", "e"];
     for first in 0..hosts.len() {
@@ -605,19 +585,4 @@ fn without_the_first_seed_nobody_is_up() {
             .values()
             .all(|node| node.gossip().members().is_empty())
     );
-}
-
-#[test]
-fn two_rules_of_downing_do_not_come_together() {
-    let mut settings = Settings::default();
-    let mut world = World::of(&["a"], &["a"], &settings);
-    settings.downing.strategy = StrategyName::DownAll;
-    world.add("b", machine_with("b", settings, None));
-    world.handle("b", start(&["a"]));
-    world.run_until(5_000);
-    assert!(matches!(
-        world.ended.get("b"),
-        Some(TerminateReason::JoinRefused { .. })
-    ));
-    assert_eq!(statuses(&world, "a"), all(&["a"], Status::Up));
 }

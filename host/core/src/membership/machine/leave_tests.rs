@@ -374,3 +374,23 @@ fn the_whole_cluster_prepares_for_its_shutdown() {
     world.run_until(35_000);
     assert_eq!(world.ended.get("c"), Some(&TerminateReason::Left));
 }
+
+#[test]
+fn who_was_let_in_by_one_that_is_gone_makes_itself_known() {
+    let seen = |members: &str| {
+        let mut a = member(with(picture("a b c:d"), "a→c", "a b"));
+        let tells = gossip(picture(members));
+        for second in 1..3 {
+            // `c`, which let `x` in, is removed first.
+            step(&mut a, 1000 * second, Event::Wake);
+        }
+        assert!(a.gossip().tombstones().contains(&node("c")));
+        step(&mut a, 2500, from("x", 2500, tells));
+        shown_picture(a.gossip())
+    };
+    assert_eq!(seen("a b c x:j"), "a b x:j, seen by a");
+    // On its side of a partition `b` is dead: that is not taken over from a stranger.
+    assert_eq!(seen("a b:d c x:j"), "a b, seen by a");
+    // It does not even show itself.
+    assert_eq!(seen("a b c"), "a b, seen by a");
+}

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::shown_tests::{picture as shown_picture, shown};
-use super::world_tests::{World, address, at, from, machine, member, node, start, step};
+use super::world_tests::{
+    World, address, all, at, from, machine, machine_with, member, node, start, statuses, step,
+};
 use crate::membership::downing::{Decision, LeaseAnswer, Picture, Policy, Reason, Verdict};
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
@@ -390,4 +392,19 @@ fn a_restarted_first_seed_finds_its_cluster() {
             .map(|member| member.status),
         Some(Status::Up)
     );
+}
+
+#[test]
+fn two_rules_of_downing_do_not_come_together() {
+    let mut settings = Settings::default();
+    let mut world = World::of(&["a"], &["a"], &settings);
+    settings.downing.strategy = StrategyName::DownAll;
+    world.add("b", machine_with("b", settings, None));
+    world.handle("b", start(&["a"]));
+    world.run_until(5_000);
+    assert!(matches!(
+        world.ended.get("b"),
+        Some(TerminateReason::JoinRefused { .. })
+    ));
+    assert_eq!(statuses(&world, "a"), all(&["a"], Status::Up));
 }
