@@ -61,8 +61,10 @@ pub struct Host {
     pub heard: Vec<Heard>,
     /// Commands sent so far; their ids.
     pub commands: u64,
-    /// What its shared state was set to in this incarnation.
-    pub shared: BTreeMap<String, Option<String>>,
+    /// What its shared state was set to in this incarnation, by key and, where that holds a map, by entry.
+    pub shared: BTreeMap<(String, Option<String>), Option<String>>,
+    /// The words that this incarnation was handed, and how often each.
+    pub delivered: BTreeMap<String, u32>,
 }
 
 impl Host {
@@ -83,6 +85,7 @@ impl Host {
             heard: Vec::new(),
             commands: 0,
             shared: BTreeMap::new(),
+            delivered: BTreeMap::new(),
         }
     }
 
