@@ -165,17 +165,19 @@ fn shared(rng: &mut Rng, count: usize) -> Action {
     }
 }
 
-/// Whether a fault cuts the network while another cut is there, or has been so shortly before that it is still being decided about. No policy promises that
-/// one side alone survives two partitions that overlap: what members say of each other is then of the one, and who is there to hear it of the other.
+/// Whether a fault cuts the network, or has an operator decide who is dead, while another one does, or has done so shortly before. No policy promises that
+/// one side alone survives two partitions that overlap, or an operator who decides otherwise on the other side.
 fn is_one_more_partition(
     cuts: &mut Vec<(Duration, Duration)>,
     at: Duration,
     fault: &[(Duration, Action)],
 ) -> bool {
-    let [(_, Action::Cut(_)), (heals, _)] = fault else {
-        return false;
+    let lasts = match fault {
+        [(_, Action::Cut(_)), (heals, _)] => *heals,
+        [(_, Action::Down { .. })] => Duration::ZERO,
+        _ => return false,
     };
-    let this = (at, at + *heals + DECIDED_AFTER);
+    let this = (at, at + lasts + DECIDED_AFTER);
     let overlaps = cuts
         .iter()
         .any(|other| this.0 < other.1 && other.0 < this.1);
