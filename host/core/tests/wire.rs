@@ -19,7 +19,7 @@ use granary_core::membership::gossip::{Delta, Gossip, SparseSeen, VersionDigest}
 use granary_core::membership::member::{AppVersion, Decider, Member, Profile, Status};
 use granary_core::membership::message::{
     Beat, ClusterId, ConfigCheck, DeltaMessage, Envelope, GossipMessage, GossipStatus, InitJoin,
-    InitJoinAck, Join, Message, NackReason, RefuseReason,
+    InitJoinAck, Join, Message, NackReason, Presence, RefuseReason, Welcome,
 };
 use granary_core::membership::protocol::{ProtocolRange, ProtocolVersion};
 use granary_core::membership::reachability::Reach;
@@ -102,6 +102,7 @@ fn of_joining() -> [(&'static str, Message); 5] {
         Message::InitJoinAck(InitJoinAck {
             check,
             protocol: range(1, 2),
+            before: vec![9],
         })
     };
     let asked = InitJoin {
@@ -112,6 +113,7 @@ fn of_joining() -> [(&'static str, Message); 5] {
     let join = Join {
         name: "shop".to_owned(),
         profile: profile(),
+        after: vec![9],
     };
     let problems = vec!["'x' is missing".to_owned()];
     [
@@ -138,7 +140,10 @@ fn refusals() -> [(&'static str, RefuseReason); 9] {
             RefuseReason::BadProfile("65 roles".to_owned()),
         ),
         ("refused-not-accepting", RefuseReason::NotAccepting),
-        ("refused-old-incarnation", RefuseReason::OldIncarnation),
+        (
+            "refused-old-incarnation",
+            RefuseReason::OldIncarnation { before: vec![9] },
+        ),
         ("refused-full", RefuseReason::Full { limit: 10_000 }),
     ]
 }
@@ -175,7 +180,7 @@ fn later() -> Gossip {
     later
 }
 
-fn of_membership() -> [(&'static str, Message); 11] {
+fn of_membership() -> [(&'static str, Message); 12] {
     let gossip = gossip();
     let version = VersionDigest::of(&gossip);
     let beat = Beat {
@@ -196,8 +201,13 @@ fn of_membership() -> [(&'static str, Message); 11] {
         gossip: gossip.clone(),
         time_to_live: Duration::from_millis(2500),
     };
+    let presence = Presence {
+        founder: node("a", 1),
+        members: Some(300),
+    };
+    let founder = node("a", 1);
     [
-        ("welcome", Message::Welcome(gossip)),
+        ("welcome", Message::Welcome(Welcome { founder, gossip })),
         ("status", Message::Status(status)),
         ("version", Message::Version(clock)),
         ("gossip", Message::Gossip(sent)),
@@ -208,6 +218,7 @@ fn of_membership() -> [(&'static str, Message); 11] {
         ("cross-heartbeat-reply", Message::CrossHeartbeatReply(beat)),
         ("gone", Message::Gone),
         ("exiting-confirmed", Message::ExitingConfirmed),
+        ("presence", Message::Presence(presence)),
     ]
 }
 
@@ -367,9 +378,9 @@ fn a_damaged_head_is_named() {
     assert_eq!(with(0, b'G'), Err(WireError::NotAMessage));
     assert_eq!(wire::decode(b"GET / HTTP/1.1"), Err(WireError::NotAMessage));
     assert_eq!(
-        with(6, 20),
+        with(6, 200),
         Err(WireError::Kind {
-            kind: 20,
+            kind: 200,
             from: from.clone()
         })
     );
@@ -534,7 +545,7 @@ proptest! {
     }
 
     #[test]
-    fn bodies_of_noise_are_refused_or_are_messages(kind in 1u8..20, body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn bodies_of_noise_are_refused_or_are_messages(kind in 1u8..21, body in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut bytes = wire::encode(&envelope(Message::Gone)).unwrap();
         bytes[6] = kind;
         bytes[44] = u8::try_from(body.len()).unwrap();

@@ -2,13 +2,16 @@
 //!
 //! Each rule knows the specification and nothing of how the product keeps to it. Each has failed once on a planted bug: `tests/planted.rs`.
 
+pub mod broadcasts_arrive;
 pub mod callbacks_come_once;
+pub mod consensus_holds;
 pub mod downed_nodes_end;
 pub mod events_fold;
 pub mod explanations_replay;
 pub mod no_illegal_transition;
 pub mod one_leader;
 pub mod one_side_survives;
+pub mod placement_agrees;
 pub mod removed_stays_removed;
 pub mod state_reaches_all;
 pub mod views_converge;
@@ -49,6 +52,7 @@ impl Default for Rules {
             Box::new(events_fold::EventsFold::default()),
             Box::new(explanations_replay::ExplanationsReplay),
             Box::new(callbacks_come_once::CallbacksComeOnce::default()),
+            Box::new(placement_agrees::PlacementAgrees::default()),
             Box::new(one_side_survives::OneSideSurvives),
             Box::new(views_converge::ViewsConverge),
             Box::new(state_reaches_all::StateReachesAll),
@@ -57,6 +61,16 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// The default ones, and those about what only drawn runs do.
+    pub fn of_drawn_runs() -> Self {
+        let rules = Self::default();
+        rules.0.borrow_mut().extend([
+            Box::new(consensus_holds::ConsensusHolds) as Box<dyn Rule>,
+            Box::new(broadcasts_arrive::BroadcastsArrive),
+        ]);
+        rules
+    }
+
     /// These rules and no others.
     pub fn of(rules: Vec<Box<dyn Rule>>) -> Self {
         Self(Rc::new(RefCell::new(rules)))

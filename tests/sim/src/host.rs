@@ -8,7 +8,7 @@ use granary_core::membership::Membership;
 use granary_core::membership::address::UniqueAddress;
 use granary_core::membership::effects::TerminateReason;
 use granary_core::membership::inputs::Event;
-use granary_core::membership::message::ClusterId;
+use granary_core::membership::message::KnownCluster;
 use granary_core::membership::settings::Settings;
 
 use crate::clock::Clock;
@@ -50,7 +50,7 @@ pub struct Host {
     /// Its clock.
     pub clock: Clock,
     /// What it keeps on its disk.
-    pub stored: Option<ClusterId>,
+    pub stored: Option<KnownCluster>,
     /// When its next wake-up is due.
     pub wake: Option<Duration>,
     /// What waits for a paused process.
@@ -61,8 +61,10 @@ pub struct Host {
     pub heard: Vec<Heard>,
     /// Commands sent so far; their ids.
     pub commands: u64,
-    /// What its shared state was set to in this incarnation.
-    pub shared: BTreeMap<String, Option<String>>,
+    /// What its shared state was set to in this incarnation, by key and, where that holds a map, by entry.
+    pub shared: BTreeMap<(String, Option<String>), Option<String>>,
+    /// The words that this incarnation was handed, and how often each.
+    pub delivered: BTreeMap<String, u32>,
 }
 
 impl Host {
@@ -83,6 +85,7 @@ impl Host {
             heard: Vec::new(),
             commands: 0,
             shared: BTreeMap::new(),
+            delivered: BTreeMap::new(),
         }
     }
 

@@ -198,7 +198,8 @@ impl Case {
                 | Want::Oldest(..)
                 | Want::Converged(_)
                 | Want::Event(_)
-                | Want::State(..) => {
+                | Want::State(..)
+                | Want::Place(..) => {
                     for host in &on {
                         self.on_one(world, *host, want)?;
                     }
@@ -268,6 +269,11 @@ impl Case {
                     let (found, value) = (shown(&found), shown(value));
                     format!("{name}/{key} is {found}, not {value}")
                 })
+            }
+            Want::Place(grain, node) => {
+                let found = view::owner(state, grain);
+                let found = found.and_then(|host| world.place(&host.address));
+                one(world, &format!("the host of {grain}"), found, *node)
             }
             Want::Terminated(_) | Want::SameView(_) | Want::Event(_) => Ok(()),
         }

@@ -85,6 +85,7 @@ impl Network {
             | Action::Down { .. }
             | Action::PrepareShutdown { .. }
             | Action::SetState { .. }
+            | Action::Broadcast { .. }
             | Action::Skew { .. }
             | Action::Settings(_) => {}
         }

@@ -4,17 +4,26 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
+use granary_core::membership::settings::{DowningSettings, Settings, StrategyName};
 
 use crate::check::Rules;
 use crate::run::{Replay, Steps, play};
 use crate::scenario::{Action, Link, Links, Scenario, Step};
 use crate::trace::Line;
-use crate::world::{Wire, World};
+use crate::world::{AGREED, Wire, World};
 
 /// How long faults go on.
 const FAULTS: Duration = Duration::from_secs(60);
 /// How long nothing happens after that, before views are compared.
 pub const QUIET: Duration = Duration::from_secs(90);
+/// After so long members have decided about a partition that has healed.
+const DECIDED_AFTER: Duration = Duration::from_secs(15);
+/// The kind that nodes host.
+pub const KIND: &str = "counter";
+/// What every node says once it is quiet, with its name behind it.
+pub const LAST_WORD: &str = "quiet ";
+/// How long before the end it says so.
+const LAST_WORDS_BEFORE: Duration = Duration::from_secs(10);
 
 /// The sample of a size and a strategy, of which the rest is drawn.
 fn draft(rng: &mut Rng) -> Scenario {
@@ -34,13 +43,20 @@ fn draft(rng: &mut Rng) -> Scenario {
     let mut text = format!(
         "[cluster]\nstable-after = \"5s\"\n{strategy}\ndowning.down-all-when-unstable = \"{unstable}\"\n"
     );
-    // Whoever restarts asks all others: nodes that know of some only may find these restarted, too, and form a second cluster beside the rest.
+    // Two contact points of many nodes may well find only each other after a restart.
+    let seeds = match rng.u8(0..3) {
+        0 => "[\"a\", \"b\"]",
+        1 => "[\"a\", \"b\", \"c\"]",
+        _ => "\"all\"",
+    };
     for node in 0..nodes {
         // Letters stand in the order of addresses.
         let name = char::from(b'a' + u8::try_from(node).unwrap_or(0));
         let role = if rng.bool() { "\"web\"" } else { "" };
+        let kinds = if 0 < rng.u8(0..4) { KIND } else { "other" };
+        let capacity = rng.u8(0..4);
         text.push_str(&format!(
-            "[[node]]\nname = \"{name}\"\nroles = [{role}]\nseeds = \"all\"\n"
+            "[[node]]\nname = \"{name}\"\nroles = [{role}]\nseeds = {seeds}\nkinds = [\"{kinds}\"]\ncapacity = {capacity}\n"
         ));
     }
     Scenario::parse(&text).expect("a scenario that this file writes is one")
@@ -64,15 +80,30 @@ pub fn scenario(seed: u64) -> Scenario {
         let at = Duration::from_millis(rng.u64(0..8_000));
         add(at, Action::Start(vec![node]));
     }
+    let mut cuts = Vec::new();
     for _ in 0..rng.usize(2..=10) {
         let at = Duration::from_millis(rng.u64(5_000..55_000));
-        for (after, action) in fault(&mut rng, count) {
+        let fault = fault(&mut rng, count);
+        if is_one_more_partition(&mut cuts, at, &fault) {
+            continue;
+        }
+        for (after, action) in fault {
             add((at + after).min(FAULTS), action);
         }
     }
-    for _ in 0..rng.usize(0..6) {
+    for _ in 0..rng.usize(0..9) {
         let at = Duration::from_millis(rng.u64(5_000..60_000));
-        add(at, set_state(&mut rng, count));
+        add(at, shared(&mut rng, count));
+    }
+    if rng.u8(0..16) == 0 {
+        let at = Duration::from_millis(rng.u64(10_000..60_000));
+        add(at, Action::PrepareShutdown { via: None });
+    }
+    if rng.u8(0..16) == 0 {
+        // Where it is not the first to form a cluster it is refused.
+        let other = rng.usize(1..count);
+        let settings = other_settings(&scenario.nodes[other].settings);
+        add(Duration::ZERO, Action::Settings(vec![(other, settings)]));
     }
     add(FAULTS, Action::Heal(Links::All));
     add(FAULTS, Action::Loss(Links::All, 0.0));
@@ -80,6 +111,11 @@ pub fn scenario(seed: u64) -> Scenario {
     let latency = Link::default().latency;
     add(FAULTS, Action::Latency(Links::All, latency));
     add(FAULTS, Action::Resume((0..count).collect()));
+    for node in 0..count {
+        let word = format!("{LAST_WORD}{}", scenario.nodes[node].name);
+        let at = FAULTS + QUIET - LAST_WORDS_BEFORE;
+        add(at, Action::Broadcast { node, word });
+    }
     // The last step only keeps the clock going.
     add(FAULTS + QUIET, Action::Heal(Links::All));
     steps.sort_by_key(|step| step.at);
@@ -87,13 +123,68 @@ pub fn scenario(seed: u64) -> Scenario {
     scenario
 }
 
-fn set_state(rng: &mut Rng, count: usize) -> Action {
-    let value = (0 < rng.u8(0..4)).then(|| rng.u64(..).to_string());
+/// The same settings with another rule for partitions, which the others do not let in.
+fn other_settings(settings: &Settings) -> Settings {
+    let mut other = settings.clone();
+    other.downing = DowningSettings {
+        strategy: if settings.downing.strategy == StrategyName::DownAll {
+            StrategyName::KeepOldest
+        } else {
+            StrategyName::DownAll
+        },
+        ..DowningSettings::default()
+    };
+    other
+}
+
+/// Something that all members are to hear of.
+fn shared(rng: &mut Rng, count: usize) -> Action {
+    let node = rng.usize(0..count);
+    let is_set = 0 < rng.u8(0..4);
+    let (key, entry, value) = match rng.u8(0..5) {
+        0 | 1 => (
+            format!("key-{}", rng.u8(0..3)),
+            None,
+            rng.u64(..).to_string(),
+        ),
+        2 => {
+            let entry = format!("entry-{}", rng.u8(0..3));
+            ("map".to_owned(), Some(entry), rng.u64(..).to_string())
+        }
+        3 => (AGREED.to_owned(), None, "one".to_owned()),
+        _ => {
+            let word = rng.u64(..).to_string();
+            return Action::Broadcast { node, word };
+        }
+    };
     Action::SetState {
-        node: rng.usize(0..count),
-        key: format!("key-{}", rng.u8(0..3)),
-        value,
+        node,
+        key,
+        entry,
+        value: is_set.then_some(value),
     }
+}
+
+/// Whether a fault cuts the network, or has an operator decide who is dead, while another one does, or has done so shortly before. No policy promises that
+/// one side alone survives two partitions that overlap, or an operator who decides otherwise on the other side.
+fn is_one_more_partition(
+    cuts: &mut Vec<(Duration, Duration)>,
+    at: Duration,
+    fault: &[(Duration, Action)],
+) -> bool {
+    let lasts = match fault {
+        [(_, Action::Cut(_)), (heals, _)] => *heals,
+        [(_, Action::Down { .. })] => Duration::ZERO,
+        _ => return false,
+    };
+    let this = (at, at + lasts + DECIDED_AFTER);
+    let overlaps = cuts
+        .iter()
+        .any(|other| this.0 < other.1 && other.0 < this.1);
+    if !overlaps {
+        cuts.push(this);
+    }
+    overlaps
 }
 
 /// One fault, and what ends it.
@@ -216,7 +307,8 @@ pub fn check(seed: u64, lines: usize) -> Result<Checked, Box<Broken>> {
 }
 
 fn hold(scenario: &Scenario, world: &mut World) -> Result<(), String> {
-    let rules = Rules::default();
+    let rules = Rules::of_drawn_runs();
+    world.watch_consensus();
     world.watch(Box::new(rules.clone()));
     world.set_wire(Wire::Crossed);
     play(scenario, world, Steps::WherePossible)

@@ -179,10 +179,22 @@ fn step(world: &World, action: &Action) -> String {
         }
         Action::Down { node, via: asked } => format!("step   down {}{}", one(node), via(asked)),
         Action::PrepareShutdown { via: asked } => format!("step   prepare-shutdown{}", via(asked)),
-        Action::SetState { node, key, value } => match value {
-            Some(value) => format!("step   set-state {}/{key} = \"{value}\"", one(node)),
-            None => format!("step   set-state {}/{key} deleted", one(node)),
-        },
+        Action::SetState {
+            node,
+            key,
+            entry,
+            value,
+        } => {
+            let entry = entry
+                .as_ref()
+                .map_or_else(String::new, |entry| format!("[{entry}]"));
+            let of = format!("{}/{key}{entry}", one(node));
+            match value {
+                Some(value) => format!("step   set-state {of} = \"{value}\""),
+                None => format!("step   set-state {of} deleted"),
+            }
+        }
+        Action::Broadcast { node, word } => format!("step   broadcast \"{word}\" by {}", one(node)),
         Action::Skew { nodes, by } => {
             let by = *by as f64 / 1e9;
             format!("step   skew {} by {by:+} s", names(world, nodes))

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use granary_core::id::GrainId;
 use granary_core::membership::address::UniqueAddress;
 use granary_core::membership::member::{Member, Status};
 use granary_core::membership::state::ClusterState;
+use granary_core::placement::hosts::{Needs, hosts};
 
 use crate::world::World;
 
@@ -86,6 +88,32 @@ pub fn shared(world: &World, reader: usize, owner: usize, key: &str) -> Option<S
     let owner = world.hosts()[owner].this.as_ref()?;
     let value = machine.shared().get_of(owner, key)?;
     Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// The same of an entry of a map.
+pub fn shared_entry(
+    world: &World,
+    reader: usize,
+    owner: usize,
+    (key, entry): (&str, &str),
+) -> Option<String> {
+    let machine = world.hosts()[reader].machine.as_ref()?;
+    let owner = world.hosts()[owner].this.as_ref()?;
+    let maps = machine.shared().get_map(key);
+    let value = maps.get(owner)?.get(entry)?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// Who hosts a grain in a view, by its kind and key alone.
+pub fn owner(state: &ClusterState, grain: &GrainId) -> Option<UniqueAddress> {
+    let needs = Needs::default();
+    let hosts = hosts(
+        state.members.iter(),
+        &state.out_of_reach,
+        &grain.kind,
+        &needs,
+    );
+    hosts.owner(grain).map(|host| host.node.clone())
 }
 
 /// Whether two views have the same members, as far along and as old, and the same that are unreachable. Nobody sees itself as unreachable, so

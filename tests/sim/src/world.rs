@@ -34,6 +34,9 @@ pub const UP: CallbackId = CallbackId(1);
 /// The callback that waits for the node to be removed.
 pub const REMOVED: CallbackId = CallbackId(2);
 
+/// The key of shared state on which nodes may agree.
+pub const AGREED: &str = "agreed";
+
 /// How long a node that ended without a word is still believed to hold the lease.
 const LEASE_HELD_AFTER_END: Duration = Duration::from_secs(120);
 /// How long a node goes through its shutdown phases, at most.
@@ -212,6 +215,7 @@ pub struct World {
     watches: Vec<Box<dyn Watch>>,
     tamper: Option<Box<dyn Tamper>>,
     listening: bool,
+    agreeing: bool,
     wire: Wire,
     tally: Tally,
     /// Hosts whose picture or process is not what it was.
@@ -245,6 +249,7 @@ impl World {
             watches: Vec::new(),
             tamper: None,
             listening: true,
+            agreeing: false,
             wire: Wire::Unseen,
             tally: Tally::default(),
             changed: BTreeSet::new(),
@@ -266,6 +271,11 @@ impl World {
     /// Nobody subscribes to events: large worlds take less memory then, and no event can be expected.
     pub fn without_listeners(&mut self) {
         self.listening = false;
+    }
+
+    /// Every node that starts from now on watches whether all agree on the topology, and on [`AGREED`].
+    pub fn watch_consensus(&mut self) {
+        self.agreeing = true;
     }
 
     /// The time since the beginning.

@@ -8,13 +8,16 @@ use granary_core::membership::member::Status;
 use granary_core::membership::message::{Envelope, Message};
 use granary_core::membership::state::ClusterState;
 use granary_core::membership::subscription::Notice;
+use granary_sim::check::broadcasts_arrive::BroadcastsArrive;
 use granary_sim::check::callbacks_come_once::CallbacksComeOnce;
+use granary_sim::check::consensus_holds::ConsensusHolds;
 use granary_sim::check::downed_nodes_end::DownedNodesEnd;
 use granary_sim::check::events_fold::EventsFold;
 use granary_sim::check::explanations_replay::ExplanationsReplay;
 use granary_sim::check::no_illegal_transition::NoIllegalTransition;
 use granary_sim::check::one_leader::OneLeader;
 use granary_sim::check::one_side_survives::OneSideSurvives;
+use granary_sim::check::placement_agrees::PlacementAgrees;
 use granary_sim::check::removed_stays_removed::RemovedStaysRemoved;
 use granary_sim::check::state_reaches_all::StateReachesAll;
 use granary_sim::check::views_converge::ViewsConverge;
@@ -129,6 +132,53 @@ at = "120s"
 do = "heal"
 "#;
 
+/// All of three hold a kind, set one key alike, and say a word.
+const ALIKE: &str = r#"
+[[node]]
+name = "a"
+kinds = ["counter"]
+[[node]]
+name = "b"
+kinds = ["counter"]
+[[node]]
+name = "c"
+kinds = ["counter"]
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "set-state"
+node = "a"
+key = "agreed"
+value = "one"
+[[step]]
+at = "20s"
+do = "set-state"
+node = "b"
+key = "agreed"
+value = "one"
+[[step]]
+at = "20s"
+do = "set-state"
+node = "c"
+key = "agreed"
+value = "one"
+[[step]]
+at = "30s"
+do = "broadcast"
+node = "a"
+word = "quiet a"
+[[step]]
+at = "30s"
+do = "broadcast"
+node = "c"
+word = "quiet c"
+[[step]]
+at = "60s"
+do = "heal"
+"#;
+
 /// A bug, as what it does to messages, effects and views.
 struct Bug<D, E, V> {
     deliver: D,
@@ -171,6 +221,7 @@ fn own(_host: usize, _state: &ClusterState) -> Option<ClusterState> {
 fn found(text: &str, rules: &Rules, bug: Option<Box<dyn Tamper>>) -> Result<(), String> {
     let scenario = Scenario::parse(text).expect("the scenario is as the format says");
     let mut world = World::new(&scenario, 7);
+    world.watch_consensus();
     world.watch(Box::new(rules.clone()));
     if let Some(bug) = bug {
         world.tamper(bug);
@@ -191,8 +242,8 @@ fn finds(rule: fn() -> Box<dyn Rule>, text: &str, bug: impl Tamper + 'static) {
 
 #[test]
 fn without_a_bug_every_rule_holds() {
-    for text in [RUN, DOWNED, CRASHED] {
-        assert_eq!(found(text, &Rules::default(), None), Ok(()));
+    for text in [RUN, DOWNED, CRASHED, ALIKE] {
+        assert_eq!(found(text, &Rules::of_drawn_runs(), None), Ok(()));
     }
 }
 
@@ -224,6 +275,65 @@ fn values_that_never_reach_a_node() {
         view: own,
     };
     finds(|| Box::new(StateReachesAll), RUN, bug);
+}
+
+#[test]
+fn a_node_that_does_not_know_that_all_agree() {
+    let deliver = |to: usize, envelope: &mut Envelope| {
+        to != 2 || !matches!(envelope.message, Message::SharedState(_))
+    };
+    let bug = Bug {
+        deliver,
+        carry_out: every,
+        view: own,
+    };
+    finds(|| Box::new(ConsensusHolds), ALIKE, bug);
+}
+
+#[test]
+fn a_word_that_one_does_not_hear() {
+    let deliver = |to: usize, envelope: &mut Envelope| {
+        to != 2 || !matches!(envelope.message, Message::Broadcast(_))
+    };
+    let bug = Bug {
+        deliver,
+        carry_out: every,
+        view: own,
+    };
+    finds(|| Box::new(BroadcastsArrive), ALIKE, bug);
+}
+
+#[test]
+fn a_node_that_weighs_a_host_otherwise() {
+    let view = |host: usize, state: &ClusterState| {
+        (host == 1).then(|| weighed(state, |host| if host == "c" { 100 } else { 1 }))
+    };
+    let bug = Bug {
+        deliver: all,
+        carry_out: every,
+        view,
+    };
+    finds(|| Box::new(PlacementAgrees::default()), ALIKE, bug);
+}
+
+#[test]
+fn a_host_that_takes_what_was_another_ones() {
+    let views = Cell::new(0);
+    let view = move |host: usize, state: &ClusterState| {
+        views.set(views.get() + u64::from(host == 0));
+        let late = 5 < state.members.len() + usize::from(state.converged) * 3;
+        (host == 0 && late).then(|| {
+            let mut other = weighed(state, |host| if host == "c" { 100_000 } else { 1 });
+            other.topology.hash = views.get();
+            other
+        })
+    };
+    let bug = Bug {
+        deliver: all,
+        carry_out: every,
+        view,
+    };
+    finds(|| Box::new(PlacementAgrees::default()), ALIKE, bug);
 }
 
 #[test]
@@ -296,6 +406,16 @@ fn with_members(
     let mut other = state.clone();
     change(Arc::make_mut(&mut other.members));
     other
+}
+
+/// A copy of the state whose members have other capacities.
+fn weighed(state: &ClusterState, capacity: impl Fn(&str) -> u32) -> ClusterState {
+    with_members(state, |members| {
+        for member in members {
+            let capacity = capacity(member.node.address.host());
+            Arc::make_mut(&mut member.profile).capacity = capacity;
+        }
+    })
 }
 
 #[test]

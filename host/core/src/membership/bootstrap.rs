@@ -3,14 +3,17 @@
 //! In: contact points, and their answers. Out: whom to ask, and at last whether to form a cluster here.
 //!
 //! Invariants: a node forms a cluster only if it is itself a contact point, and the one that the others would choose, too; never before the
-//! required number has answered; and a node that once belonged to a cluster never does because of somebody's silence.
+//! required number has answered; and a node that once belonged to a cluster never does because of somebody's silence: every contact point has to
+//! say that it is alone, and so has more than half of the members that the node knew last. While the cluster lives, that half is not to be had on
+//! any side of a partition but the larger one, as long as the list is not old. Where it is, two clusters of one id may come to be, and
+//! [`rival`](super::machine) ends one of them.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::address::Address;
-use super::message::ClusterId;
+use super::message::{ClusterId, KnownCluster};
 use super::settings::{BootstrapMode, BootstrapSettings};
 use crate::id::Time;
 
@@ -20,6 +23,12 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 const ANSWER_COUNTS: Duration = Duration::from_millis(3500);
 /// The most contact points that are asked; what discovery names beyond them is left out.
 pub(super) const CONTACT_POINTS_MAX: usize = 1024;
+/// The most members of the last known picture that are asked and counted.
+pub(super) const KNOWN_MEMBERS_MAX: usize = 32;
+/// The most members that are asked because they were heard.
+const HEARD_MAX: usize = 8;
+/// A cluster of which a member was heard lives for so long, at least.
+const HEARD_COUNTS: Duration = Duration::from_secs(15);
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +45,11 @@ pub(super) struct Bootstrap {
     this: Address,
     settings: BootstrapSettings,
     seed_node_timeout: Duration,
-    known: Option<ClusterId>,
+    known: Option<KnownCluster>,
     contact_points: Vec<Address>,
+    /// Who told that it is a member, the latest last.
+    heard: Vec<Address>,
+    last_heard: Option<Time>,
     started: Time,
     changed: Time,
     next_ask: Time,
@@ -50,16 +62,21 @@ impl Bootstrap {
     pub(super) fn new(
         this: Address,
         settings: (&BootstrapSettings, Duration),
-        known: Option<ClusterId>,
+        mut known: Option<KnownCluster>,
         contact_points: Vec<Address>,
         now: Time,
     ) -> Self {
+        if let Some(known) = &mut known {
+            known.members.truncate(KNOWN_MEMBERS_MAX);
+        }
         let mut bootstrap = Self {
             this,
             settings: settings.0.clone(),
             seed_node_timeout: settings.1,
             known,
             contact_points: Vec::new(),
+            heard: Vec::new(),
+            last_heard: None,
             started: now,
             changed: now,
             next_ask: now,
@@ -80,23 +97,39 @@ impl Bootstrap {
         if distinct == self.contact_points {
             return;
         }
-        self.alone.retain(|address, _| distinct.contains(address));
         self.contact_points = distinct;
+        let mut alone = core::mem::take(&mut self.alone);
+        alone.retain(|address, _| self.asks(address));
+        self.alone = alone;
         self.changed = now;
         self.next_ask = now;
     }
 
-    /// The contact points, in the order they were listed.
-    pub(super) fn contact_points(&self) -> &[Address] {
-        &self.contact_points
+    /// Whether a node is among those that are asked.
+    pub(super) fn asks(&self, address: &Address) -> bool {
+        *address != self.this && self.everyone().any(|asked| asked == address)
     }
 
-    /// A contact point says that it belongs to no cluster, and which one it once belonged to.
-    pub(super) fn is_alone(&mut self, now: Time, from: &Address, known: Option<ClusterId>) {
-        if !self.contact_points.contains(from) || *from == self.this {
+    /// A member of a cluster that this node may join has made itself known: it is asked, too.
+    pub(super) fn hears(&mut self, now: Time, from: &Address) {
+        self.last_heard = Some(now);
+        if self.asks(from) {
             return;
         }
-        if known.is_some() && self.known.is_some() && known != self.known {
+        if self.heard.len() == HEARD_MAX {
+            self.heard.remove(0);
+        }
+        self.heard.push(from.clone());
+        self.next_ask = now;
+    }
+
+    /// One of those that were asked says that it belongs to no cluster, and which one it once belonged to.
+    pub(super) fn is_alone(&mut self, now: Time, from: &Address, known: Option<ClusterId>) {
+        if !self.asks(from) {
+            return;
+        }
+        let own = self.known.as_ref().map(|own| own.id);
+        if known.is_some() && own.is_some() && known != own {
             // It waits for another cluster: what it says is no reason to form this one again.
             self.alone.remove(from);
             return;
@@ -111,9 +144,9 @@ impl Bootstrap {
         self.alone.clear();
     }
 
-    /// When [`Bootstrap::step`] has something to do; none without contact points.
+    /// When [`Bootstrap::step`] has something to do; none where nobody can be asked.
     pub(super) fn next_wake(&self) -> Option<Time> {
-        (!self.contact_points.is_empty()).then_some(self.next_ask)
+        self.everyone().next().map(|_| self.next_ask)
     }
 
     /// What to do now, if anything.
@@ -121,32 +154,54 @@ impl Bootstrap {
         if self.may_form(now) {
             return Some(Step::Form);
         }
-        if now < self.next_ask || self.contact_points.is_empty() {
+        if now < self.next_ask || self.everyone().next().is_none() {
             return None;
         }
         self.next_ask = now.after(ASK_INTERVAL);
-        let others = self.others().cloned().collect();
-        Some(Step::Ask(others))
+        let mut whom: Vec<Address> = Vec::new();
+        for address in self.everyone() {
+            if *address != self.this && !whom.contains(address) {
+                whom.push(address.clone());
+            }
+        }
+        Some(Step::Ask(whom))
     }
 
-    fn others(&self) -> impl Iterator<Item = &Address> {
-        self.contact_points
-            .iter()
-            .filter(|address| **address != self.this)
+    /// Contact points, members that were known last, and members that were heard; some may be there twice.
+    fn everyone(&self) -> impl Iterator<Item = &Address> {
+        let known = self.known.iter().flat_map(|known| &known.members);
+        self.contact_points.iter().chain(known).chain(&self.heard)
+    }
+
+    /// Whether the cluster that this node knows was stopped whole, as far as can be told.
+    fn is_stopped(&self, known: &KnownCluster, is_alone: impl Fn(&Address) -> bool) -> bool {
+        let members = known.members.iter();
+        let alone = members.filter(|member| **member == self.this || is_alone(member));
+        known.members.is_empty() || known.members.len() < 2 * alone.count()
     }
 
     fn may_form(&self, now: Time) -> bool {
-        let fresh = |at: &Time| now.since(*at) < ANSWER_COUNTS;
-        let answered = self.alone.values().filter(|at| fresh(at)).count();
-        let others = self.others().count();
-        if !self.settings.new_cluster_enabled
+        let is_alone = |address: &Address| {
+            let said = self.alone.get(address);
+            said.is_some_and(|at| now.since(*at) < ANSWER_COUNTS)
+        };
+        let (mut asked, mut answered) = (0, 0);
+        for other in self.contact_points.iter().filter(|it| **it != self.this) {
+            asked += 1;
+            answered += usize::from(is_alone(other));
+        }
+        let lives = |at: Time| now.since(at) < HEARD_COUNTS;
+        if self.last_heard.is_some_and(lives)
+            || !self.settings.new_cluster_enabled
             || !self.contact_points.contains(&self.this)
             || answered + 1 < self.settings.required_contact_points as usize
         {
             return false;
         }
-        let all = answered == others;
-        if self.known.is_some() && !(all && 0 < others) {
+        let all = answered == asked;
+        if let Some(known) = &self.known
+            && !(all && self.is_stopped(known, is_alone))
+        {
             // The others may well go on without this node: their silence means nothing.
             return false;
         }
@@ -190,6 +245,13 @@ mod tests {
         change(&mut settings);
         let settings = (&settings, Duration::from_secs(5));
         Bootstrap::new(address(this), settings, None, contact_points(hosts), at(0))
+    }
+
+    fn known(members: &[&str]) -> Option<KnownCluster> {
+        Some(KnownCluster {
+            id: ClusterId(1),
+            members: contact_points(members),
+        })
     }
 
     fn ask(hosts: &[&str]) -> Option<Step> {
@@ -266,17 +328,57 @@ mod tests {
     #[test]
     fn one_that_knows_its_cluster_never_forms_one_for_silence() {
         let mut first = bootstrap("a", &["a", "b"], |_| {});
-        first.known = Some(ClusterId(1));
+        first.known = known(&["a", "b"]);
         assert_eq!(first.step(at(60_000)), ask(&["b"]));
         let mut lone = bootstrap("a", &["a"], |_| {});
-        lone.known = Some(ClusterId(1));
-        assert_eq!(lone.step(at(60_000)), ask(&[]));
+        lone.known = known(&["a", "b"]);
+        assert_eq!(lone.step(at(60_000)), ask(&["b"]));
+    }
+
+    #[test]
+    fn one_that_was_alone_in_its_cluster_forms_it_again_at_once() {
+        let mut lone = bootstrap("a", &["a"], |_| {});
+        lone.known = known(&["a"]);
+        assert_eq!(lone.step(at(0)), Some(Step::Form));
+    }
+
+    #[test]
+    fn one_that_had_others_around_it_needs_more_than_half_of_them_to_be_alone() {
+        let mut first = bootstrap("a", &["a", "b"], |_| {});
+        first.known = known(&["a", "b", "c", "d"]);
+        assert_eq!(first.step(at(0)), ask(&["b", "c", "d"]));
+        first.is_alone(at(10), &address("b"), Some(ClusterId(1)));
+        assert_eq!(first.step(at(10)), None);
+        first.is_alone(at(20), &address("d"), Some(ClusterId(1)));
+        assert_eq!(first.step(at(20)), Some(Step::Form));
+        // The members may well be of a life before the contact points'.
+        let mut other = bootstrap("a", &["a", "b"], |_| {});
+        other.known = known(&["c"]);
+        other.is_alone(at(10), &address("b"), Some(ClusterId(1)));
+        assert_eq!(other.step(at(60_000)), ask(&["b", "c"]));
+    }
+
+    #[test]
+    fn a_member_that_is_heard_is_asked_at_once_and_keeps_the_node_from_forming() {
+        let mut first = bootstrap("a", &["a", "b"], |_| {});
+        assert_eq!(first.step(at(0)), ask(&["b"]));
+        first.hears(at(100), &address("c"));
+        assert_eq!(first.step(at(100)), ask(&["b", "c"]));
+        assert!(first.asks(&address("c")));
+        first.is_alone(at(14_000), &address("b"), None);
+        assert_eq!(first.step(at(14_000)), ask(&["b", "c"]));
+        first.is_alone(at(15_100), &address("b"), None);
+        assert_eq!(first.step(at(15_100)), Some(Step::Form));
+        for host in ["d", "e", "f", "g", "h", "i", "j", "k"] {
+            first.hears(at(16_000), &address(host));
+        }
+        assert!(!first.asks(&address("c")));
     }
 
     #[test]
     fn a_cluster_that_stopped_whole_forms_again_when_all_say_so() {
         let mut first = bootstrap("a", &["a", "b", "c"], |_| {});
-        first.known = Some(ClusterId(1));
+        first.known = known(&["a", "b", "c"]);
         first.is_alone(at(0), &address("b"), Some(ClusterId(1)));
         first.is_alone(at(0), &address("c"), Some(ClusterId(2)));
         assert_eq!(first.step(at(0)), ask(&["b", "c"]));

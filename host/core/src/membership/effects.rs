@@ -10,7 +10,7 @@ use super::consensus::WaitId;
 use super::downing::Explanation;
 use super::inputs::{Answer, CallbackId, CommandError, CommandId};
 use super::member::Status;
-use super::message::{ClusterId, Envelope, NackReason, RefuseReason};
+use super::message::{ClusterId, Envelope, KnownCluster, NackReason, RefuseReason};
 use super::subscription::{Notice, SubscriberId};
 use crate::id::Time;
 
@@ -47,8 +47,8 @@ pub enum Effect {
     Explain(Box<Explanation>),
     /// Do something with the lease.
     Lease(LeaseRequest),
-    /// Keep the id beside the node's data, before any effect that follows.
-    PersistCluster(ClusterId),
+    /// Keep this beside the node's data in place of what was kept before, and before any effect that follows: the next start needs it.
+    PersistCluster(KnownCluster),
     /// Go through the shutdown phases: hand over, stop the grains. Then [`Event::ExitingDone`](super::Event::ExitingDone).
     BeginExit {
         /// Why.
@@ -130,6 +130,11 @@ pub enum TerminateReason {
     Downed,
     /// It was removed without ever having seen why.
     Removed,
+    /// Its cluster was formed a second time while the first one lived, and gives way. Started again, the node joins that one.
+    Rival {
+        /// A member of the one that goes on.
+        by: Address,
+    },
     /// No join succeeded in time.
     JoinTimedOut,
     /// It may not join; asking again would not help.
@@ -260,6 +265,17 @@ pub enum Marker {
         /// Its id.
         cluster: ClusterId,
     },
+    /// Another cluster of the same id goes on in place of this one, whose members all end.
+    RivalCluster {
+        /// Its member who said so.
+        by: UniqueAddress,
+        /// Who formed it.
+        founder: UniqueAddress,
+        /// How many members it has.
+        theirs: u32,
+        /// How many this one has.
+        ours: u32,
+    },
     /// The downing policy declares a member dead.
     DowningNode {
         /// Who.
@@ -317,6 +333,7 @@ impl Marker {
             Self::IllegalTransition { .. } => "illegal-transition",
             Self::Rejected { .. } => "rejected",
             Self::ClusterFormed { .. } => "cluster-formed",
+            Self::RivalCluster { .. } => "rival-cluster",
             Self::DowningNode { .. } => "downing-node",
             Self::DowningInstability { .. } => "downing-instability",
             Self::TooManyMembers { .. } => "too-many-members",

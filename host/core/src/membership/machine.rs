@@ -4,7 +4,8 @@
 //! replies, and what the driver is to do.
 //!
 //! Invariants: nobody takes a step that [`Status::may_become`](super::member::Status::may_become) does not know; a node speaks as a member only between its
-//! welcome and its end; a message counts only from a member that is reachable from here, and only if it was meant for this incarnation; an
+//! welcome and its end; a message counts only from a member that is reachable from here, or from one that a member has let in who is gone, and only if it was
+//! meant for this incarnation; an
 //! incarnation that was removed is never let in again; a node that is down, or was removed by the others, ends.
 //!
 //! Read in this order.
@@ -26,7 +27,7 @@ use super::effects::{Effect, ExitReason, Rejected};
 use super::gossip::{Gossip, Graves, History, VersionDigest};
 use super::inputs::Event;
 use super::member::Profile;
-use super::message::ClusterId;
+use super::message::{ClusterId, KnownCluster};
 use super::quarantine::Quarantine;
 use super::ring::Heartbeats;
 use super::settings::{Settings, SettingsError};
@@ -45,6 +46,7 @@ mod leader;
 mod leave;
 mod publish;
 mod receive;
+mod rival;
 mod share;
 mod watch;
 
@@ -56,6 +58,8 @@ mod join_tests;
 mod leader_tests;
 #[cfg(test)]
 mod leave_tests;
+#[cfg(test)]
+mod rival_tests;
 #[cfg(test)]
 mod shown_tests;
 #[cfg(test)]
@@ -73,7 +77,12 @@ enum Phase {
     /// It asks contact points whether they belong to a cluster.
     Searching,
     /// It asked this node to let it in, and gives up then.
-    Asking { whom: Address, until: Time },
+    Asking {
+        whom: Address,
+        until: Time,
+        /// Not before then is it asked again, should it turn out that its welcome got lost.
+        again: Time,
+    },
     /// It was let in.
     Member,
     /// It is over.
@@ -93,6 +102,7 @@ struct Rounds {
     leader: Time,
     reaper: Time,
     shared: Time,
+    presence: Time,
 }
 
 /// What has been counted since the start.
@@ -128,6 +138,14 @@ pub struct Membership {
     targets: Targets,
     rng: fastrand::Rng,
     cluster: Option<ClusterId>,
+    /// What the driver keeps for the next start.
+    kept: Option<KnownCluster>,
+    /// Who formed the cluster; this node until it has joined one.
+    founder: UniqueAddress,
+    /// Whom new nodes ask.
+    contact_points: Vec<Address>,
+    /// The incarnations at this address of which this one was told.
+    after: Vec<u64>,
     phase: Phase,
     bootstrap: Option<Bootstrap>,
     /// Rounds of questions to contact points.
@@ -169,13 +187,13 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// A node that belongs to no cluster yet. `cluster`: the one that it once belonged to, as the driver kept it. `seed`: the source of every
+    /// A node that belongs to no cluster yet. `known`: the one that it once belonged to, as the driver kept it. `seed`: the source of every
     /// choice at random; another one on each start. Errors: everything that is wrong with the settings and the profile.
     pub fn new(
         settings: Settings,
         this: UniqueAddress,
         profile: Profile,
-        cluster: Option<ClusterId>,
+        known: Option<KnownCluster>,
         seed: u64,
         now: Time,
     ) -> Result<Self, SettingsError> {
@@ -188,7 +206,11 @@ impl Membership {
             gates: settings.gates(),
             targets: settings.targets(),
             rng: fastrand::Rng::with_seed(seed),
-            cluster,
+            cluster: known.as_ref().map(|known| known.id),
+            kept: known,
+            founder: this.clone(),
+            contact_points: Vec::new(),
+            after: Vec::new(),
             phase: Phase::Idle,
             bootstrap: None,
             join_until: None,
@@ -206,6 +228,7 @@ impl Membership {
                 leader: now,
                 reaper: now,
                 shared: now,
+                presence: now,
             },
             duty: Duty::default(),
             exiting_confirmed: BTreeSet::new(),
@@ -275,6 +298,7 @@ impl Membership {
                     self.downing.next_wake(),
                     self.consensus.next_wake(),
                     self.broadcasts.next_wake(),
+                    self.presence_wake(),
                 ];
                 let rest = rest.into_iter().flatten();
                 rounds.into_iter().chain(beats).chain(rest).min()
@@ -380,6 +404,7 @@ impl Membership {
             self.rounds.shared = now.after(self.settings.shared_state.interval);
             self.share(out);
         }
+        self.tell_presence(now, out);
         self.speak(now, out);
         self.quarantine_timers(now, out);
         self.drive_downing(now, downing::Event::Wake, out);
@@ -446,6 +471,7 @@ impl Membership {
             leader: somewhere(leader),
             reaper: somewhere(reaper),
             shared: somewhere(shared),
+            presence: somewhere(rival::PRESENCE_INTERVAL),
         };
     }
 }

@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::UniqueAddress;
+use super::address::{Address, UniqueAddress};
 use super::protocol::ProtocolRange;
 pub use super::version::{AppVersion, AppVersionError};
 use crate::id::KindName;
@@ -133,6 +133,8 @@ pub enum Decider {
     NewIncarnation,
     /// The downing policy: the rule that decided, such as `keep-majority`.
     Policy(Arc<str>),
+    /// A cluster of the same id that goes on in this one's place, as one of its members told: this one was formed again while that one lived.
+    Rival(Address),
 }
 
 /// What a node says of itself when it joins. It does not change while the incarnation lives.

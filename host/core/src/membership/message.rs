@@ -25,6 +25,17 @@ use crate::id::Time;
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterId(pub u128);
 
+/// What a node keeps of its cluster over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KnownCluster {
+    /// Which cluster.
+    pub id: ClusterId,
+    /// Members that stayed in it when the node last knew, the oldest ones: who is asked at the next start, and of whom most must be alone, too, before the
+    /// cluster is formed again.
+    pub members: Vec<Address>,
+}
+
 /// A text is no cluster id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a cluster id is 32 hexadecimal digits")]
@@ -59,7 +70,7 @@ pub enum Message {
     /// "No", and whether asking again may help.
     JoinRefused(RefuseReason),
     /// "You are in; this is the picture."
-    Welcome(Gossip),
+    Welcome(Welcome),
     /// "This is how far my picture is", where the picture itself is most likely known.
     Status(GossipStatus),
     /// "I do not know your version; this is mine", change by change.
@@ -86,6 +97,8 @@ pub enum Message {
     SharedState(SharedDelta),
     /// Words to all members, outside every order.
     Broadcast(Arc<[Arc<[u8]>]>),
+    /// "The cluster is here", to a contact point that the sender does not have among its members.
+    Presence(Presence),
 }
 
 /// A question for a contact point.
@@ -106,6 +119,8 @@ pub struct InitJoinAck {
     pub check: ConfigCheck,
     /// What it speaks.
     pub protocol: ProtocolRange,
+    /// The uids of those that are members at the asker's address. Whoever can name them has begun after them.
+    pub before: Vec<u64>,
 }
 
 /// What a member says of a joiner's configuration.
@@ -141,6 +156,27 @@ pub struct Join {
     pub name: String,
     /// What the joiner says of itself.
     pub profile: Arc<Profile>,
+    /// The uids that it was told of as members at its address: one that is not among them may be later than this wish, which may have been
+    /// under way for long.
+    pub after: Vec<u64>,
+}
+
+/// What a new member needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Who formed the cluster. One that was formed again has the same id, and another founder.
+    pub founder: UniqueAddress,
+    /// The picture.
+    pub gossip: Gossip,
+}
+
+/// A member tells of its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Who formed it.
+    pub founder: UniqueAddress,
+    /// How many members stay in it. None while they do not agree: then the number may be any.
+    pub members: Option<u32>,
 }
 
 /// Why a join is refused.
@@ -160,8 +196,11 @@ pub enum RefuseReason {
     BadProfile(String),
     /// The member itself is leaving or down: another one may accept.
     NotAccepting,
-    /// An older incarnation of this address is being removed; asking again will succeed.
-    OldIncarnation,
+    /// These incarnations of this address, by their uids, are to be removed first; asking again, with their names, will succeed.
+    OldIncarnation {
+        /// The uids.
+        before: Vec<u64>,
+    },
     /// So many members are the most that a cluster may have.
     Full {
         /// The limit.
@@ -211,9 +250,10 @@ impl RefuseReason {
     /// Whether the same incarnation may ask again.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::NotAccepting | Self::OldIncarnation | Self::ShuttingDown | Self::Full { .. } => {
-                true
-            }
+            Self::NotAccepting
+            | Self::OldIncarnation { .. }
+            | Self::ShuttingDown
+            | Self::Full { .. } => true,
             Self::OtherName(_)
             | Self::OtherCluster(_)
             | Self::NoCommonProtocol(_)
@@ -227,7 +267,7 @@ impl Message {
     /// Whether it may come without the receiver's uid: the sender cannot know it yet.
     pub fn is_of_joining(&self) -> bool {
         match self {
-            Self::InitJoin(_) | Self::Join(_) => true,
+            Self::InitJoin(_) | Self::Join(_) | Self::Presence(_) => true,
             Self::InitJoinAck(_)
             | Self::InitJoinNack(_)
             | Self::JoinRefused(_)
@@ -269,7 +309,8 @@ impl Message {
             | Self::ExitingConfirmed
             | Self::SharedStateDigest(_)
             | Self::SharedState(_)
-            | Self::Broadcast(_) => false,
+            | Self::Broadcast(_)
+            | Self::Presence(_) => false,
         }
     }
 
@@ -295,6 +336,7 @@ impl Message {
             Self::SharedStateDigest(_) => "shared-state-digest",
             Self::SharedState(_) => "shared-state",
             Self::Broadcast(_) => "broadcast",
+            Self::Presence(_) => "presence",
         }
     }
 }
@@ -332,7 +374,7 @@ impl fmt::Display for RefuseReason {
             Self::ShuttingDown => f.write_str("the whole cluster is shutting down"),
             Self::BadProfile(reason) => write!(f, "the profile breaks a limit: {reason}"),
             Self::NotAccepting => f.write_str("it is itself about to go"),
-            Self::OldIncarnation => {
+            Self::OldIncarnation { .. } => {
                 f.write_str("an older incarnation of this address is being removed")
             }
             Self::Full { limit } => write!(f, "the cluster has its {limit} members"),
@@ -395,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_whether_to_ask_again() {
-        assert!(RefuseReason::OldIncarnation.may_retry());
+        assert!(RefuseReason::OldIncarnation { before: Vec::new() }.may_retry());
         assert!(!RefuseReason::Gone.may_retry());
     }
 }

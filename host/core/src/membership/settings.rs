@@ -114,9 +114,13 @@ pub struct RoleSettings {
 
 /// How a first cluster comes to be.
 ///
-/// A node that once belonged to a cluster forms it anew only when every contact point says that it belongs to none: the whole cluster was
-/// stopped. If all contact points stop while other members live on, they would do the same, so name as contact points nodes that do not fail
-/// together, or forbid it with `new-cluster-enabled` once the cluster exists.
+/// A node that once belonged to a cluster forms it anew only when every contact point says that it belongs to none, and so do more than half of the
+/// members that the node knew last: the whole cluster was stopped. It asks these members, too, so contact points that restart find a cluster
+/// whose other members live on. A node that was alone in its cluster, and is its own only contact point, forms it again at once.
+///
+/// What a node knew last may be old, and then two clusters of one id can come to be. Members tell contact points that are missing among them of their
+/// cluster; where the two meet, the one with fewer members ends, and its nodes, started again, join the other. If most of the members are lost
+/// for good, a node forms the cluster again when it is told to join itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BootstrapSettings {

@@ -47,6 +47,9 @@ pub struct ClusterState {
     pub members: Arc<Vec<Member>>,
     /// Those that some member of the own data centre cannot reach there; never the node itself.
     pub unreachable: Arc<BTreeSet<UniqueAddress>>,
+    /// Those that are no place for grains, as somebody who counts cannot reach them: it may be the node itself, but nobody is in it because of what a
+    /// member says that is down. The same on all nodes of a data centre that have one topology hash. Events do not tell it.
+    pub out_of_reach: Arc<BTreeSet<UniqueAddress>>,
     /// The other data centres that cannot be reached.
     pub unreachable_dcs: Arc<BTreeSet<Arc<str>>>,
     /// Who leads the own data centre.
@@ -90,6 +93,11 @@ impl ClusterState {
             keep(&mut next.role_leaders, view.role_leaders());
             next.leader = view.leader().cloned();
             next.topology = self.topology.followed_by(view);
+            let reachable = view.reachable_members().map(|member| &member.node);
+            let reachable: BTreeSet<&UniqueAddress> = reachable.collect();
+            let nodes = gossip.members().iter().map(|member| &member.node);
+            let beyond = nodes.filter(|node| !reachable.contains(node));
+            keep(&mut next.out_of_reach, beyond.cloned().collect());
             next.members = gossip.shared_members();
             next.reachability = gossip.shared_reachability();
             next.tombstones = gossip.tombstones().clone();
@@ -146,6 +154,7 @@ impl ClusterState {
                 ..state.topology
             },
             reachability: Arc::default(),
+            out_of_reach: Arc::default(),
             clock: Arc::default(),
             ..state.clone()
         };

@@ -47,6 +47,8 @@ const STATUS_BYTES_MAX: usize = 8 << 10;
 const HEARTBEAT_BYTES_MAX: usize = 32;
 /// The last entry may go over the length at which a message of entries ends, and each one has numbers of its own.
 const SHARED_BYTES_MAX: usize = 2 * DELTA_BYTES_MAX + VALUE_BYTES_MAX + 2 * KEY_BYTES_MAX;
+/// An address and two numbers.
+const PRESENCE_BYTES_MAX: usize = Address::HOST_BYTES_MAX + 64;
 const WORDS_BYTES_MAX: usize = PARCEL_BYTES_MAX + WORDS_MAX * LENGTH_BYTES_MAX;
 const LENGTH_BYTES_MAX: usize = 10;
 
@@ -171,10 +173,11 @@ enum Kind {
     Broadcast = 17,
     Version = 18,
     GossipDelta = 19,
+    Presence = 20,
 }
 
 impl Kind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::InitJoin,
         Self::InitJoinAck,
         Self::InitJoinNack,
@@ -194,6 +197,7 @@ impl Kind {
         Self::Broadcast,
         Self::Version,
         Self::GossipDelta,
+        Self::Presence,
     ];
 
     fn of(message: &Message) -> Self {
@@ -217,6 +221,7 @@ impl Kind {
             Message::SharedStateDigest(_) => Self::SharedStateDigest,
             Message::SharedState(_) => Self::SharedState,
             Message::Broadcast(_) => Self::Broadcast,
+            Message::Presence(_) => Self::Presence,
         }
     }
 
@@ -245,6 +250,7 @@ impl Kind {
             Self::SharedStateDigest => "shared-state-digest",
             Self::SharedState => "shared-state",
             Self::Broadcast => "broadcast",
+            Self::Presence => "presence",
         }
     }
 
@@ -263,6 +269,7 @@ impl Kind {
             Self::Gone | Self::ExitingConfirmed => 0,
             Self::SharedState => SHARED_BYTES_MAX,
             Self::Broadcast => WORDS_BYTES_MAX,
+            Self::Presence => PRESENCE_BYTES_MAX,
         }
     }
 
@@ -349,6 +356,7 @@ fn body(message: &Message, bytes: Vec<u8>) -> postcard::Result<Vec<u8>> {
         Message::SharedStateDigest(value) => write(value, bytes),
         Message::SharedState(value) => write(value, bytes),
         Message::Broadcast(value) => write(value, bytes),
+        Message::Presence(value) => write(value, bytes),
     }
 }
 
@@ -511,6 +519,7 @@ fn message(kind: Kind, body: &[u8], may_be_longer: bool) -> Option<Message> {
         Kind::SharedStateDigest => Message::SharedStateDigest(read.whole()?),
         Kind::SharedState => Message::SharedState(read.whole()?),
         Kind::Broadcast => Message::Broadcast(read.whole()?),
+        Kind::Presence => Message::Presence(read.whole()?),
     })
 }
 

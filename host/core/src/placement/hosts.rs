@@ -67,7 +67,8 @@ impl Hosts {
 }
 
 /// The members that may host a kind: up, reachable, of some capacity, hosting the kind, and as it needs. A member that leaves takes nothing
-/// new; one that waits for the whole cluster's shutdown keeps what it has, since nothing moves any more.
+/// new; one that waits for the whole cluster's shutdown keeps what it has, since nothing moves any more. `unreachable` is
+/// [`out_of_reach`](crate::membership::state::ClusterState::out_of_reach): with it nodes of one topology hash answer alike.
 pub fn hosts<'a>(
     members: impl IntoIterator<Item = &'a Member>,
     unreachable: &BTreeSet<UniqueAddress>,

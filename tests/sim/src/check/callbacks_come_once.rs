@@ -35,8 +35,10 @@ impl Rule for CallbacksComeOnce {
                 Ok(())
             }
             Fact::View { this, state } => {
-                let up = |status: Status| status == Status::Up;
-                if view::all(state).any(|member| member.node == **this && up(member.status)) {
+                // A view may pass over "up"; whoever has a number has been it.
+                let own = state.member(this);
+                let own = own.filter(|own| own.status != Status::Down);
+                if own.is_some_and(|own| own.up_number.is_some()) {
                     self.up.insert((*this).clone());
                 }
                 Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use granary_core::membership::address::UniqueAddress;
+use granary_core::membership::reachability::Reach;
 
 use super::Rule;
 use crate::view;
@@ -35,6 +36,13 @@ impl Rule for OneLeader {
             ));
         }
         if !state.converged {
+            return Ok(());
+        }
+        // A node counts itself among those that can be reached, whatever others say of it: it may then lead a picture in its own view alone.
+        let mut rows = state.reachability.rows();
+        let is_shunned =
+            rows.any(|(_, subject, reach, _)| *subject == **this && reach != Reach::Reachable);
+        if is_shunned && leader.as_ref() == Some(*this) {
             return Ok(());
         }
         let Some(own) = view::all(state).find(|member| member.node == **this) else {

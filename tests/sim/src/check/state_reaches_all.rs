@@ -14,22 +14,31 @@ impl Rule for StateReachesAll {
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
         for owner in view::settled(world) {
-            for (key, value) in &world.hosts()[owner].shared {
-                reaches_all(world, owner, key, value.as_deref())?;
+            for ((key, entry), value) in &world.hosts()[owner].shared {
+                reaches_all(world, owner, (key, entry.as_deref()), value.as_deref())?;
             }
         }
         Ok(())
     }
 }
 
-fn reaches_all(world: &World, owner: usize, key: &str, value: Option<&str>) -> Result<(), String> {
+fn reaches_all(
+    world: &World,
+    owner: usize,
+    (key, entry): (&str, Option<&str>),
+    value: Option<&str>,
+) -> Result<(), String> {
     let name = |place: usize| world.hosts()[place].node.name.as_str();
     for reader in view::settled(world) {
-        let found = view::shared(world, reader, owner, key);
+        let found = match entry {
+            None => view::shared(world, reader, owner, key),
+            Some(entry) => view::shared_entry(world, reader, owner, (key, entry)),
+        };
         if found.as_deref() != value {
             let (owner, reader) = (name(owner), name(reader));
+            let entry = entry.map_or_else(String::new, |entry| format!("[{entry}]"));
             return Err(format!(
-                "{owner}/{key} is {value:?}, but {reader} reads {found:?}"
+                "{owner}/{key}{entry} is {value:?}, but {reader} reads {found:?}"
             ));
         }
     }

@@ -1,4 +1,6 @@
 //! Once it is quiet, all nodes that run see the same members, the view has converged, and it holds no node that is gone.
+//!
+//! Where nobody is left who was ever let up, nobody may decide about those that are gone, and what is left waits for an operator.
 
 use super::Rule;
 use crate::view;
@@ -13,6 +15,14 @@ impl Rule for ViewsConverge {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
+        let was_up = |place: usize| {
+            let own = world.state(place).zip(world.hosts()[place].this.as_ref());
+            let own = own.and_then(|(state, this)| state.member(this));
+            own.is_some_and(|own| own.up_number.is_some())
+        };
+        if !view::settled(world).any(was_up) {
+            return Ok(());
+        }
         let mut first = None;
         for place in view::settled(world) {
             let name = &world.hosts()[place].node.name;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use granary_core::id::GrainId;
 use granary_core::membership::event::ClusterEvent;
 use granary_core::membership::member::Status;
 use serde::Deserialize as _;
@@ -80,6 +81,8 @@ pub enum Want {
     Event(EventWant),
     /// A node's shared state reads so.
     State(usize, String, Option<String>),
+    /// This node hosts a grain, as its kind and key alone have it.
+    Place(GrainId, Option<usize>),
     /// Whether all the views are one.
     SameView(bool),
 }
@@ -227,6 +230,9 @@ fn wants<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'t>, names: &Names) ->
     if let Some(field) = fields.take("state") {
         state(reader, &field, names, &mut wants);
     }
+    if let Some(field) = fields.take("place") {
+        place(reader, &field, names, &mut wants);
+    }
     if let Some(field) = fields.take("same-view") {
         wants.extend(reader.flag(&field).map(Want::SameView));
     }
@@ -313,6 +319,16 @@ fn event<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names) -> Optio
         reader.slip(field, "names no event");
     }
     (reader.problems.len() == found).then_some(want)
+}
+
+fn place<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names, wants: &mut Vec<Want>) {
+    for (grain, field) in entries(reader, field) {
+        let host = names.one_or_none(reader, &field);
+        match GrainId::parse(&grain) {
+            Ok(grain) => wants.extend(host.map(|host| Want::Place(grain, host))),
+            Err(error) => reader.slip(&field, error.to_string()),
+        }
+    }
 }
 
 fn state<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names, wants: &mut Vec<Want>) {

@@ -83,8 +83,17 @@ pub enum Action {
         node: usize,
         /// Which.
         key: String,
+        /// Of a map under that key, this entry.
+        entry: Option<String>,
         /// To what; none deletes it.
         value: Option<String>,
+    },
+    /// A node says a word to all members.
+    Broadcast {
+        /// Who.
+        node: usize,
+        /// What.
+        word: String,
     },
     /// Clocks are put forward, or wait.
     Skew {
@@ -190,6 +199,7 @@ impl<'t> StepReader<'_, 't> {
                 via: self.via(fields)?,
             },
             "set-state" => self.set_state(fields, &field)?,
+            "broadcast" => self.broadcast(fields, &field)?,
             "skew" => Action::Skew {
                 nodes: self.some_nodes(fields, &field)?,
                 by: self.by(fields, &field)?,
@@ -210,7 +220,7 @@ impl<'t> StepReader<'_, 't> {
             "settings" => self.settings(fields, &field)?,
             other => {
                 let known = "start, crash, restart, pause, resume, cut, heal, leave, down, prepare-shutdown, \
-                             set-state, skew, loss, duplicate, latency, settings";
+                             set-state, broadcast, skew, loss, duplicate, latency, settings";
                 self.reader
                     .slip(&field, format!("\"{other}\" is none of: {known}"));
                 return None;
@@ -357,11 +367,27 @@ impl<'t> StepReader<'_, 't> {
         let node = self.one_node(fields, what)?;
         let key = self.wanted(fields, what, &["key"])?;
         let key = self.reader.text(&key)?;
+        let entry = match fields.take("entry") {
+            Some(field) => Some(self.reader.text(&field)?),
+            None => None,
+        };
         let value = match fields.take("value") {
             Some(field) => self.reader.text_or_none(&field)?,
             None => None,
         };
-        Some(Action::SetState { node, key, value })
+        Some(Action::SetState {
+            node,
+            key,
+            entry,
+            value,
+        })
+    }
+
+    fn broadcast(&mut self, fields: &mut Fields<'t>, what: &Field<'t>) -> Option<Action> {
+        let node = self.one_node(fields, what)?;
+        let word = self.wanted(fields, what, &["word"])?;
+        let word = self.reader.text(&word)?;
+        Some(Action::Broadcast { node, word })
     }
 
     /// A span of time with a sign.
@@ -457,7 +483,7 @@ impl<'t> StepReader<'_, 't> {
                 "it does not run, or is paused already",
             ),
             Action::Resume(nodes) => (nodes, Process::Runs, &[Process::Paused], "it is not paused"),
-            Action::SetState { node, .. } => (
+            Action::SetState { node, .. } | Action::Broadcast { node, .. } => (
                 std::slice::from_ref(node),
                 Process::Runs,
                 &[Process::Runs],

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use granary_core::membership::Membership;
 use granary_core::membership::address::{Address, UniqueAddress};
+use granary_core::membership::consensus::{Extract, TOPOLOGY};
 use granary_core::membership::effects::{Effect, LeaseRequest};
 use granary_core::membership::event::Interest;
 use granary_core::membership::inputs::{Command, CommandId, Event, LeaseAnswer};
@@ -11,7 +12,7 @@ use granary_core::membership::message::Envelope;
 use granary_core::membership::subscription::{Mode, Notice};
 use granary_core::membership::wire;
 
-use super::{EXIT_PHASES_MAX, Fact, LISTENER, Pending, REMOVED, UP, Wire, World};
+use super::{AGREED, EXIT_PHASES_MAX, Fact, LISTENER, Pending, REMOVED, UP, Wire, World};
 use crate::heard::Heard;
 use crate::host::{Process, WAITING_MAX};
 
@@ -27,7 +28,7 @@ impl World {
             it.settings.clone(),
             this.clone(),
             it.node.profile.clone(),
-            it.stored,
+            it.stored.clone(),
             seed,
             started,
         )
@@ -37,6 +38,7 @@ impl World {
         it.starts += 1;
         it.process = Process::Running;
         it.shared.clear();
+        it.delivered.clear();
         self.changed.insert(host);
         self.tell(&Fact::Started { this: &this });
         if self.listening {
@@ -50,6 +52,12 @@ impl World {
                     interest: Interest::default(),
                 },
             );
+        }
+        if self.agreeing {
+            for key in [TOPOLOGY, AGREED] {
+                let (key, extract) = (key.into(), Extract::WHOLE);
+                self.command(host, Command::RegisterConsensus { key, extract });
+            }
         }
         self.command(host, Command::OnMemberUp { callback: UP });
         self.command(host, Command::OnMemberRemoved { callback: REMOVED });
@@ -269,11 +277,12 @@ impl World {
             Effect::ClearQuarantine { node } => {
                 self.hosts[host].quarantined.remove(&node);
             }
-            // Nothing in a scenario speaks to all, or waits until all agree.
-            Effect::Deliver { .. }
-            | Effect::Consensus { .. }
-            | Effect::Waited { .. }
-            | Effect::SharedChanged { .. } => {}
+            Effect::Deliver { bytes, .. } => {
+                let word = String::from_utf8_lossy(&bytes).into_owned();
+                *self.hosts[host].delivered.entry(word).or_default() += 1;
+            }
+            // What is agreed on is asked for, and nothing in a scenario waits for it.
+            Effect::Consensus { .. } | Effect::Waited { .. } | Effect::SharedChanged { .. } => {}
         }
     }
 

@@ -66,8 +66,16 @@ impl World {
                 let via = self.via(*via, usize::MAX)?;
                 self.command(via, Command::PrepareShutdown);
             }
-            Action::SetState { node, key, value } => {
-                self.set_state(*node, key, value.as_deref())?
+            Action::SetState {
+                node,
+                key,
+                entry,
+                value,
+            } => self.set_state(*node, (key, entry.as_deref()), value.as_deref())?,
+            Action::Broadcast { node, word } => {
+                let via = self.via(Some(*node), *node)?;
+                let bytes = word.as_bytes().into();
+                self.command(via, Command::Broadcast { bytes });
             }
             Action::Skew { nodes, by } => nodes.iter().for_each(|node| self.skew(*node, *by)),
             Action::Settings(settings) => {
@@ -110,18 +118,24 @@ impl World {
         self.schedule(host);
     }
 
-    fn set_state(&mut self, host: usize, key: &str, value: Option<&str>) -> Result<(), Impossible> {
+    fn set_state(
+        &mut self,
+        host: usize,
+        (key, entry): (&str, Option<&str>),
+        value: Option<&str>,
+    ) -> Result<(), Impossible> {
         let via = self.via(Some(host), host)?;
+        let place = (key.to_owned(), entry.map(str::to_owned));
         self.hosts[host]
             .shared
-            .insert(key.to_owned(), value.map(str::to_owned));
+            .insert(place, value.map(str::to_owned));
         let key = key.into();
-        let command = match value {
-            Some(value) => Command::SetState {
-                key,
-                value: value.as_bytes().into(),
-            },
-            None => Command::DeleteState { key },
+        let value = value.map(|value| value.as_bytes().into());
+        let command = match (entry.map(Into::into), value) {
+            (None, Some(value)) => Command::SetState { key, value },
+            (None, None) => Command::DeleteState { key },
+            (Some(entry), Some(value)) => Command::SetMapEntry { key, entry, value },
+            (Some(entry), None) => Command::RemoveMapEntry { key, entry },
         };
         self.command(via, command);
         Ok(())

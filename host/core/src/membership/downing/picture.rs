@@ -40,19 +40,9 @@ impl From<&Member> for Voter {
 }
 
 impl Voter {
-    /// Whether it is up or beyond and will stay for now; others are counted only when a strategy doubts what the other side knows.
+    /// Whether it counts whatever a strategy doubts; those that do not are counted only where the other side may know more of them.
     fn is_member(&self) -> bool {
-        match self.status {
-            Status::Up
-            | Status::Leaving
-            | Status::PreparingForShutdown
-            | Status::ReadyForShutdown => true,
-            Status::Joining
-            | Status::WeaklyUp
-            | Status::Exiting
-            | Status::Down
-            | Status::Removed => false,
-        }
+        self.status.counts()
     }
 
     pub(super) fn is_joining(&self) -> bool {

@@ -314,18 +314,7 @@ impl Downing {
 
     /// Unrest is over once nobody is unreachable whose fate is still open. Members that only join cannot keep a cluster unstable.
     fn settle(&mut self) {
-        let is_open = |status: &Status| match status {
-            Status::Up
-            | Status::Leaving
-            | Status::PreparingForShutdown
-            | Status::ReadyForShutdown => true,
-            Status::Joining
-            | Status::WeaklyUp
-            | Status::Exiting
-            | Status::Down
-            | Status::Removed => false,
-        };
-        if !self.unreachable.values().any(is_open) {
+        if !self.unreachable.values().any(|status| status.counts()) {
             self.unrest = None;
         }
     }

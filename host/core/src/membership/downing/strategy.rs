@@ -277,9 +277,9 @@ fn keep_majority(picture: &Picture, role: Role<'_>) -> Verdict {
         let Some(mut lowest) = here.lowest() else {
             return all(nobody(role));
         };
-        if !picture.is_led_from_here() {
-            // Pekko leaves this out. Whoever let them in has them among the lowest addresses: with a role, on both sides a tie could
-            // then seem won. A leader on this side knows whom it has let in.
+        if role.is_some() && !picture.is_led_from_here() {
+            // Pekko leaves this out. A leader without the role may have let in one that has it and the lowest address of those: the tie
+            // could then seem won on both sides. Without a role the leader is itself the lowest, and on its own side.
             let joining = there.there.iter().filter(|voter| voter.is_joining());
             lowest = joining
                 .copied()

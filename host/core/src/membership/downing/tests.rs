@@ -510,3 +510,22 @@ fn keep_majority_doubts_a_tie_that_a_leader_without_the_role_may_have_turned() {
     // A leader on this side would know.
     check(&role, "b d / cj", "", &[(UNREACHABLE, "c"), ("-", "")]);
 }
+
+#[test]
+fn keep_majority_without_a_role_takes_a_tie_as_pekko_does() {
+    // In the worst case `b` is up and the leader `a` is gone over there: two each, and `c` is the lowest of those that are certainly up.
+    let sides = "c d / al bj";
+    check(
+        &keep_majority(""),
+        sides,
+        "",
+        &[(UNREACHABLE, "a b"), ("-", "")],
+    );
+    // Over there it is in fact one against two.
+    check(
+        &keep_majority(""),
+        "c d / ae b",
+        "",
+        &[("-", ""), (REACHABLE, "b")],
+    );
+}

@@ -5,12 +5,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Membership, Phase};
-use crate::membership::address::Address;
+use crate::membership::address::{Address, UniqueAddress};
 use crate::membership::effects::Effect;
 use crate::membership::gossip::ChangeError;
 use crate::membership::member::{Decider, Member, Status};
 use crate::membership::message::{
-    ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason, RefuseReason,
+    ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason, RefuseReason, Welcome,
 };
 use crate::membership::protocol::ProtocolRange;
 use crate::membership::reachability::Reach;
@@ -26,6 +26,7 @@ impl Membership {
             Ok(()) => Message::InitJoinAck(InitJoinAck {
                 check: self.config_check(question),
                 protocol: self.profile.protocol,
+                before: self.incarnations(&envelope.from),
             }),
             Err(reason) => Message::InitJoinNack(reason),
         };
@@ -80,8 +81,10 @@ impl Membership {
             self.refuse(envelope, reason, out);
             return;
         }
-        if self.replace(&envelope.from.address, out) {
-            self.refuse(envelope, RefuseReason::OldIncarnation, out);
+        let before = self.incarnations(&envelope.from);
+        if !before.is_empty() {
+            self.replace(&envelope.from.address, &join.after, out);
+            self.refuse(envelope, RefuseReason::OldIncarnation { before }, out);
             return;
         }
         let member = Member::joining(envelope.from.clone(), Arc::clone(&join.profile));
@@ -130,14 +133,24 @@ impl Membership {
         Ok(())
     }
 
-    /// A new incarnation is at the door: those before it are certainly gone, and it is let in once they are removed. Says whether there are any.
-    fn replace(&mut self, address: &Address, out: &mut Vec<Effect>) -> bool {
+    /// The uids of the other incarnations that are members at an address.
+    fn incarnations(&self, of: &UniqueAddress) -> Vec<u64> {
+        let others = self.gossip.at(&of.address);
+        let others = others.filter(|member| member.node != *of);
+        others.map(|member| member.node.uid).collect()
+    }
+
+    /// A new incarnation is at the door, and is let in once those before it are removed. Those that it can name have certainly ended: it was told of them
+    /// as members, so it ran after them, and an address is one process's at a time. Where it cannot, its wish may have been under way since before
+    /// they began; if it lives, it asks again and can.
+    fn replace(&mut self, address: &Address, after: &[u64], out: &mut Vec<Effect>) {
         let before: Vec<Member> = self.gossip.at(address).cloned().collect();
-        for member in before.iter().filter(|member| member.status != Status::Down) {
+        let certain =
+            |member: &&Member| member.status != Status::Down && after.contains(&member.node.uid);
+        for member in before.iter().filter(certain) {
             self.update(|change| change.observe(&member.node, Reach::Terminated));
             self.down(&member.node, Decider::NewIncarnation, out);
         }
-        !before.is_empty()
     }
 
     fn refuse(&self, envelope: &Envelope, reason: RefuseReason, out: &mut Vec<Effect>) {
@@ -145,12 +158,15 @@ impl Membership {
     }
 
     fn welcome(&mut self, envelope: &Envelope, out: &mut Vec<Effect>) {
-        let picture = Message::Welcome(self.gossip.clone());
-        self.reply_to(envelope, picture, out);
+        let welcome = Message::Welcome(Welcome {
+            founder: self.founder.clone(),
+            gossip: self.gossip.clone(),
+        });
+        self.reply_to(envelope, welcome, out);
     }
 
     /// Nothing that is down or exiting lets anyone in: it could not tell anybody any more.
-    fn is_going(&self) -> bool {
+    pub(super) fn is_going(&self) -> bool {
         match self.own_status() {
             Some(Status::Down | Status::Exiting | Status::Removed) | None => true,
             Some(

@@ -312,7 +312,7 @@ impl Membership {
         self.send(to, message, out);
     }
 
-    fn send_version(&self, to: &UniqueAddress, out: &mut Vec<Effect>) {
+    pub(super) fn send_version(&self, to: &UniqueAddress, out: &mut Vec<Effect>) {
         let version = Message::Version(self.gossip.version().clone());
         self.send(to, version, out);
     }

@@ -8,14 +8,13 @@ use core::time::Duration;
 use super::{Membership, Phase};
 use crate::id::Time;
 use crate::membership::address::Address;
-use crate::membership::bootstrap::{Bootstrap, Step};
+use crate::membership::bootstrap::{Bootstrap, CONTACT_POINTS_MAX, Step};
 use crate::membership::effects::{Effect, JoinProblem, Marker, Rejected, TerminateReason};
-use crate::membership::gossip::Gossip;
 use crate::membership::inputs::{Answer, CommandError};
 use crate::membership::member::Member;
 use crate::membership::message::{
     ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason,
-    RefuseReason,
+    RefuseReason, Welcome,
 };
 
 /// After a refusal that will not last, the next attempt comes so soon.
@@ -24,8 +23,10 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 const NOTICE_ASKS: u32 = 30;
 
 impl Membership {
-    /// New contact points; they matter until the node has joined.
-    pub(super) fn contacts(&mut self, now: Time, points: Vec<Address>, out: &mut Vec<Effect>) {
+    /// New contact points: whom this node asks until it has joined, and whom it looks for afterwards.
+    pub(super) fn contacts(&mut self, now: Time, mut points: Vec<Address>, out: &mut Vec<Effect>) {
+        points.truncate(CONTACT_POINTS_MAX);
+        self.contact_points.clone_from(&points);
         match self.phase {
             Phase::Idle | Phase::Searching | Phase::Asking { .. } => {}
             Phase::Member | Phase::Ended => return,
@@ -35,7 +36,8 @@ impl Membership {
             None => {
                 let settings = (&self.settings.bootstrap, self.settings.seed_node_timeout);
                 let this = self.this.address.clone();
-                self.bootstrap = Some(Bootstrap::new(this, settings, self.cluster, points, now));
+                let known = self.kept.clone();
+                self.bootstrap = Some(Bootstrap::new(this, settings, known, points, now));
                 let limit = self.settings.shutdown_after_unsuccessful_join_seed_nodes;
                 self.join_until = limit.0.map(|limit| now.after(limit));
             }
@@ -76,7 +78,7 @@ impl Membership {
     fn say_why_nothing_happens(&mut self, out: &mut Vec<Effect>) {
         let reason = match self.cluster {
             Some(known) => alloc::format!(
-                "no contact point has let it in yet; it once belonged to the cluster {known} and forms no other while one of them is silent"
+                "no contact point has let it in yet; it once belonged to the cluster {known} and forms it again only when all of them and most of its last members say that they are alone"
             ),
             None => "no contact point has let it in yet".into(),
         };
@@ -106,7 +108,7 @@ impl Membership {
 
     /// Gives up what has taken too long.
     pub(super) fn join_timers(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if let Phase::Asking { whom, until } = &self.phase
+        if let Phase::Asking { whom, until, .. } = &self.phase
             && *until <= now
         {
             let whom = whom.clone();
@@ -172,9 +174,7 @@ impl Membership {
     ) {
         let from = envelope.address();
         let asked = self.bootstrap.as_ref();
-        if self.phase != Phase::Searching
-            || !asked.is_some_and(|asked| asked.contact_points().contains(from))
-        {
+        if self.phase != Phase::Searching || !asked.is_some_and(|asked| asked.asks(from)) {
             return;
         }
         if let Some(other) = self.foreign(envelope.cluster) {
@@ -205,6 +205,7 @@ impl Membership {
                 problems,
             }));
         }
+        self.after.clone_from(&ack.before);
         self.ask(now, from, Some(envelope.from.uid), out);
     }
 
@@ -220,6 +221,9 @@ impl Membership {
             return;
         }
         self.log_join_failed(from, reason, out);
+        if let RefuseReason::OldIncarnation { before } = reason {
+            self.after.clone_from(before);
+        }
         let elsewhere = matches!(
             reason,
             RefuseReason::OtherName(_) | RefuseReason::OtherCluster(_)
@@ -235,7 +239,7 @@ impl Membership {
         &mut self,
         now: Time,
         envelope: &Envelope,
-        gossip: &Gossip,
+        welcome: &Welcome,
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         if !matches!(&self.phase, Phase::Asking { whom, .. } if whom == envelope.address()) {
@@ -247,12 +251,14 @@ impl Membership {
         if self.foreign(Some(cluster)).is_some() {
             return Err(Rejected::WrongCluster);
         }
-        if !gossip.has(&self.this) {
+        if !welcome.gossip.has(&self.this) {
             return Err(Rejected::WithoutSelf);
         }
-        self.belong_to(cluster, out);
+        self.cluster = Some(cluster);
+        self.founder = welcome.founder.clone();
         self.become_member(now);
-        self.gossip = gossip.clone();
+        self.gossip = welcome.gossip.clone();
+        self.remember(out);
         self.gossip.see(&self.this);
         self.changed = true;
         let version = self.history.follow(&self.gossip);
@@ -265,30 +271,43 @@ impl Membership {
     fn form(&mut self, now: Time, out: &mut Vec<Effect>) {
         let drawn = ClusterId(self.rng.u128(1..));
         let cluster = self.cluster.unwrap_or(drawn);
-        self.belong_to(cluster, out);
-        out.push(Effect::Log(Marker::ClusterFormed { cluster }));
+        self.cluster = Some(cluster);
         self.become_member(now);
         let this = Member::joining(self.this.clone(), Arc::clone(&self.profile));
         let joined = self.update(|change| change.join(this));
         debug_assert_eq!(joined, Ok(()), "an empty picture takes its first member");
+        self.remember(out);
+        out.push(Effect::Log(Marker::ClusterFormed { cluster }));
         self.leader_actions(now, out);
-    }
-
-    fn belong_to(&mut self, cluster: ClusterId, out: &mut Vec<Effect>) {
-        if self.cluster != Some(cluster) {
-            self.cluster = Some(cluster);
-            out.push(Effect::PersistCluster(cluster));
-        }
     }
 
     fn ask(&mut self, now: Time, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
         self.phase = Phase::Asking {
             whom: whom.clone(),
             until: now.after(self.settings.retry_unsuccessful_join_after),
+            again: now.after(RETRY_SOON),
         };
+        self.wish(whom, uid, out);
+    }
+
+    /// Somebody speaks to this incarnation as to a member while it waits for its welcome: it was let in, and the welcome got lost. Until it has it, it is
+    /// a member that answers nothing, and would be taken for dead.
+    pub(super) fn ask_for_lost_welcome(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let Phase::Asking { whom, again, .. } = &mut self.phase else {
+            return;
+        };
+        if *again <= now {
+            *again = now.after(RETRY_SOON);
+            let whom = whom.clone();
+            self.wish(&whom, None, out);
+        }
+    }
+
+    fn wish(&self, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
         let wish = Message::Join(Join {
             name: self.settings.name.clone(),
             profile: Arc::clone(&self.profile),
+            after: self.after.clone(),
         });
         self.send_to(whom, uid, wish, out);
     }
@@ -305,6 +324,7 @@ impl Membership {
             self.phase = Phase::Asking {
                 whom: whom.clone(),
                 until: when,
+                again: when,
             };
         }
     }

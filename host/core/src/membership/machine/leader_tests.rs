@@ -32,7 +32,8 @@ fn with_agreement_joining_members_are_let_up_in_the_order_of_their_addresses() {
         round(&mut a, 1000),
         [
             "log member-changed b weakly-up up",
-            "log member-changed c joining up"
+            "log member-changed c joining up",
+            "persist the cluster of a b c"
         ]
     );
     assert_eq!(shown_picture(a.gossip()), "a b c, seen by a");
@@ -46,7 +47,13 @@ fn with_agreement_joining_members_are_let_up_in_the_order_of_their_addresses() {
 #[test]
 fn nobody_but_the_leader_acts() {
     let mut a = member(agreed("a/1+x b:j"));
-    assert_eq!(round(&mut a, 1000).len(), 1);
+    assert_eq!(
+        round(&mut a, 1000),
+        [
+            "log member-changed b joining up",
+            "persist the cluster of a b"
+        ]
+    );
     // `a` comes after `A` in the order of addresses.
     let mut a = member(agreed("A a b:j c:l"));
     assert_eq!(round(&mut a, 1000), [""; 0]);
@@ -64,7 +71,7 @@ fn there_must_be_enough_members_in_all_and_of_each_role() {
     let mut of_role = member_with(settings.clone(), agreed("a+web b:j c:j"));
     assert_eq!(round(&mut of_role, 1000), [""; 0]);
     let mut enough = member_with(settings, agreed("a+web b:j+web c:j"));
-    assert_eq!(round(&mut enough, 1000).len(), 2);
+    assert_eq!(round(&mut enough, 1000).len(), 3);
 }
 
 #[test]
@@ -72,7 +79,11 @@ fn who_leaves_exits_and_the_oldest_hear_of_it_at_once() {
     let mut a = member(agreed("a b c:l d"));
     assert_eq!(
         round(&mut a, 1000),
-        ["to b: gossip-delta", "log member-changed c leaving exiting"]
+        [
+            "to b: gossip-delta",
+            "log member-changed c leaving exiting",
+            "persist the cluster of a b d"
+        ]
     );
 }
 
@@ -175,7 +186,13 @@ fn each_data_centre_has_a_leader_of_its_own() {
             .replace("@east:j", ":j@east")
             .as_str(),
     ));
-    assert_eq!(round(&mut a, 1000), ["log member-changed b joining up"]);
+    assert_eq!(
+        round(&mut a, 1000),
+        [
+            "log member-changed b joining up",
+            "persist the cluster of a b c"
+        ]
+    );
 }
 
 #[test]

@@ -174,7 +174,11 @@ impl Membership {
             unreachable.is_unreachable(&member.node) || self.gossip.is_seen_by(&member.node)
         });
         if all_know || DOWN_TICKS_MAX <= self.down_ticks {
-            self.end(TerminateReason::Downed, out);
+            let reason = match self.rival() {
+                Some(by) => TerminateReason::Rival { by: by.clone() },
+                None => TerminateReason::Downed,
+            };
+            self.end(reason, out);
         } else {
             self.down_ticks += 1;
         }

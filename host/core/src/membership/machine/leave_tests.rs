@@ -9,7 +9,7 @@ use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::{Command, CommandId, Event, Target};
 use crate::membership::machine::Membership;
-use crate::membership::member::{Decider, Status};
+use crate::membership::member::{Decider, Member, Profile, Status};
 use crate::membership::message::Message;
 use crate::membership::settings::Settings;
 
@@ -127,6 +127,7 @@ fn down_is_told_to_the_one_that_is_down() {
             "to b: gossip (a b:d c, seen by a)",
             "reply to 1: DoneTo(b:7000#0000000000000001)",
             "log member-changed b up down",
+            "persist the cluster of a c",
         ]
     );
     let downed_by = a.gossip().member(&node("b")).unwrap().downed_by.clone();
@@ -373,4 +374,22 @@ fn the_whole_cluster_prepares_for_its_shutdown() {
     world.command("a", Command::Leave { node: at("c") });
     world.run_until(35_000);
     assert_eq!(world.ended.get("c"), Some(&TerminateReason::Left));
+}
+
+#[test]
+fn who_was_let_in_by_one_that_is_gone_makes_itself_known() {
+    let seen = |members: &str| {
+        // `c`, which let `x` in, was removed before it could tell.
+        let mut own = picture("a b c:d");
+        own.change(&node("a")).remove(&node("c")).unwrap();
+        let mut a = member(own);
+        let mut theirs = picture(members);
+        let x = Member::joining(node("x"), Profile::plain().into());
+        theirs.change(&node("c")).join(x).unwrap();
+        step(&mut a, 0, from("x", 0, gossip(theirs)));
+        shown_picture(a.gossip())
+    };
+    assert_eq!(seen("a b c"), "a b x:j, seen by a");
+    // On its side of a partition `b` is dead: that is not taken over from a stranger.
+    assert_eq!(seen("a b:d c"), "a b, seen by a");
 }

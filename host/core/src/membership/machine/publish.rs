@@ -53,6 +53,9 @@ impl Membership {
             );
         }
         self.check_consensus(out);
+        if !Arc::ptr_eq(&before.members, &self.state.members) {
+            self.remember(out);
+        }
     }
 
     fn tell(&mut self, before: &Arc<ClusterState>, events: &[ClusterEvent], out: &mut Vec<Effect>) {
@@ -139,6 +142,11 @@ impl Membership {
             from: known,
             to: member.status,
         }));
+        let passed_up = known.is_none_or(Status::waits_for_up) && member.status != Status::Up;
+        if passed_up && member.status.counts() {
+            // A view may pass over "up"; this member was let in all the same.
+            self.drive_downing(now, downing::Event::Up(member), out);
+        }
         let event = match member.status {
             Status::WeaklyUp => downing::Event::WeaklyUp(member),
             Status::Up => downing::Event::Up(member),

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 use super::share::deliver;
 use super::{Membership, Phase};
 use crate::id::Time;
-use crate::membership::address::Address;
+use crate::membership::address::{Address, UniqueAddress};
 use crate::membership::effects::{Effect, Marker, Rejected};
+use crate::membership::gossip::Gossip;
+use crate::membership::member::{Member, Status};
 use crate::membership::message::{Envelope, Message};
 
 impl Membership {
@@ -60,13 +62,16 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         let from = &envelope.from;
+        if envelope.to.is_some() && !envelope.message.is_of_handshake() {
+            self.ask_for_lost_welcome(now, out);
+        }
         match &envelope.message {
             Message::InitJoin(question) => self.on_init_join(envelope, question, out),
             Message::InitJoinAck(ack) => self.on_ack(now, envelope, ack, out),
             Message::InitJoinNack(reason) => self.on_nack(now, envelope, reason, out),
             Message::Join(join) => self.on_join(envelope, join, out),
             Message::JoinRefused(reason) => self.on_refused(now, envelope, reason, out),
-            Message::Welcome(gossip) => self.on_welcome(now, envelope, gossip, out)?,
+            Message::Welcome(welcome) => self.on_welcome(now, envelope, welcome, out)?,
             Message::Heartbeat(beat) => {
                 // Whoever asks is answered: it may be a member of whom this node has not heard yet.
                 self.is_not_gone(envelope, out)?;
@@ -85,7 +90,7 @@ impl Membership {
                 self.on_cross_heartbeat_reply(now, from, *beat);
             }
             Message::Status(status) => {
-                self.is_a_member(envelope, out)?;
+                self.is_no_stranger(envelope, out)?;
                 self.on_status(from, status, out)?;
             }
             Message::Version(version) => {
@@ -93,11 +98,14 @@ impl Membership {
                 self.on_version(from, version, out)?;
             }
             Message::Gossip(message) => {
-                self.is_a_member(envelope, out)?;
+                self.is_not_gone(envelope, out)?;
+                if !self.gossip.has(from) && !self.was_let_in(from, &message.gossip) {
+                    return Err(Rejected::UnknownSender);
+                }
                 self.on_gossip((now, arrived), from, message, out)?;
             }
             Message::GossipDelta(message) => {
-                self.is_a_member(envelope, out)?;
+                self.is_no_stranger(envelope, out)?;
                 self.on_delta((now, arrived), from, message, out)?;
             }
             Message::Gone => {
@@ -120,6 +128,7 @@ impl Membership {
                 self.is_a_member(envelope, out)?;
                 deliver(from, words, out);
             }
+            Message::Presence(presence) => self.on_presence(now, envelope, presence, out),
         }
         Ok(())
     }
@@ -140,6 +149,27 @@ impl Membership {
             return Err(Rejected::GoneSender);
         }
         Ok(())
+    }
+
+    /// Whether a stranger shows by its picture that a member has let it in who is gone by now, and whose news of it got lost with it. Only its own
+    /// picture can tell of it then. That picture may come from the other side of a partition; it counts only if it takes nobody from this one.
+    fn was_let_in(&self, from: &UniqueAddress, theirs: &Gossip) -> bool {
+        let mut staying = self.gossip.members().iter();
+        let takes = |member: &Member| {
+            let known = theirs.member(&member.node);
+            theirs.tombstones().contains(&member.node)
+                || known.is_some_and(|known| known.status == Status::Down)
+        };
+        theirs.has(from) && !staying.any(|member| !member.status.is_going() && takes(member))
+    }
+
+    /// Asks a stranger that speaks of its picture for all of it: whether it was let in, nothing less can show ([`Self::was_let_in`]).
+    fn is_no_stranger(&self, envelope: &Envelope, out: &mut Vec<Effect>) -> Result<(), Rejected> {
+        let known = self.is_a_member(envelope, out);
+        if known == Err(Rejected::UnknownSender) {
+            self.send_version(&envelope.from, out);
+        }
+        known
     }
 
     fn is_a_member(&self, envelope: &Envelope, out: &mut Vec<Effect>) -> Result<(), Rejected> {

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::membership::address::UniqueAddress;
+use crate::membership::address::{Address, UniqueAddress};
 use crate::membership::effects::{Effect, Marker};
 use crate::membership::event::ClusterEvent;
 use crate::membership::gossip::{Gossip, VersionDigest};
@@ -58,7 +58,8 @@ pub(super) fn told(sender: &Membership, effects: &[Effect]) -> Vec<String> {
             | Message::ExitingConfirmed
             | Message::SharedStateDigest(_)
             | Message::SharedState(_)
-            | Message::Broadcast(_) => String::new(),
+            | Message::Broadcast(_)
+            | Message::Presence(_) => String::new(),
         }
     };
     let lines = effects.iter().map(|each| effect(each) + &detail(each));
@@ -119,7 +120,10 @@ fn effect(effect: &Effect) -> String {
         Effect::Callback { callback } => format!("callback {}", callback.0),
         Effect::Explain(explanation) => format!("explain {:?}", explanation.decision.name()),
         Effect::Lease(request) => format!("lease {request:?}"),
-        Effect::PersistCluster(_) => "persist the cluster".into(),
+        Effect::PersistCluster(known) => {
+            let members: Vec<&str> = known.members.iter().map(Address::host).collect();
+            format!("persist the cluster of {}", members.join(" "))
+        }
         Effect::BeginExit { reason } => format!("begin exit: {reason:?}"),
         Effect::Terminate { reason } => format!("terminate: {reason:?}"),
         Effect::Log(marker) => format!("log {}{}", marker.name(), fields(marker)),
@@ -142,7 +146,16 @@ fn message(envelope: &Envelope) -> String {
         },
         Message::InitJoinNack(reason) => reason.to_string(),
         Message::JoinRefused(reason) => reason.to_string(),
-        Message::Welcome(gossip) => picture(gossip),
+        Message::Welcome(welcome) => {
+            format!(
+                "of {}: {}",
+                host(&welcome.founder),
+                picture(&welcome.gossip)
+            )
+        }
+        Message::Presence(presence) => {
+            format!("of {}: {:?}", host(&presence.founder), presence.members)
+        }
         Message::Gossip(message) => picture(&message.gossip),
         Message::Version(version) => format!("{} counters", version.len()),
         Message::Heartbeat(beat)
@@ -239,6 +252,12 @@ fn fields(marker: &Marker) -> String {
             count,
         } => format!(" {message} from {}: {reason:?} {count}", from.host()),
         Marker::Quarantined { node, .. } => format!(" {}", host(node)),
+        Marker::RivalCluster {
+            by,
+            founder,
+            theirs,
+            ours,
+        } => format!(" by {}: {theirs} of {} and {ours}", host(by), host(founder)),
         Marker::DowningNode { node, decision } => format!(" {} {decision}", host(node)),
         Marker::LeaseAcquired { decision } | Marker::LeaseDenied { decision } => {
             format!(" {decision}")

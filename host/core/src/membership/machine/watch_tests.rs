@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::shown_tests::{picture as shown_picture, shown};
 use super::world_tests::{
-    World, address, at, from, machine, machine_with, member, node, start, step,
+    World, address, all, at, from, machine, machine_with, member, node, start, statuses, step,
 };
 use crate::membership::downing::{Decision, LeaseAnswer, Picture, Policy, Reason, Verdict};
 use crate::membership::effects::{Effect, TerminateReason};
@@ -14,7 +14,7 @@ use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Profile, Status};
-use crate::membership::message::{Beat, Message};
+use crate::membership::message::{Beat, KnownCluster, Message};
 use crate::membership::settings::{Settings, StrategyName};
 
 fn beat(seq: u64, millis: u64) -> Beat {
@@ -363,15 +363,17 @@ fn a_restarted_first_seed_finds_its_cluster() {
     let hosts = ["a", "b", "c"];
     let mut world = World::of(&hosts, &["a", "b"], &Settings::default());
     world.run_until(15_000);
-    let cluster = world.nodes["a"].cluster();
+    let known = KnownCluster {
+        id: world.nodes["a"].cluster().unwrap(),
+        members: hosts.map(address).into(),
+    };
     world.crash("a");
-    let again = machine_with("a", Settings::default(), cluster);
     let this = node("a#5");
     let again = Membership::new(
         Settings::default(),
         this.clone(),
         Profile::plain(),
-        again.cluster(),
+        Some(known),
         4,
         at(15_000),
     );
@@ -390,5 +392,19 @@ fn a_restarted_first_seed_finds_its_cluster() {
             .map(|member| member.status),
         Some(Status::Up)
     );
-    assert_eq!(address("a"), this.address);
+}
+
+#[test]
+fn two_rules_of_downing_do_not_come_together() {
+    let mut settings = Settings::default();
+    let mut world = World::of(&["a"], &["a"], &settings);
+    settings.downing.strategy = StrategyName::DownAll;
+    world.add("b", machine_with("b", settings, None));
+    world.handle("b", start(&["a"]));
+    world.run_until(5_000);
+    assert!(matches!(
+        world.ended.get("b"),
+        Some(TerminateReason::JoinRefused { .. })
+    ));
+    assert_eq!(statuses(&world, "a"), all(&["a"], Status::Up));
 }

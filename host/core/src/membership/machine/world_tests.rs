@@ -14,7 +14,7 @@ use crate::membership::gossip::Gossip;
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Profile, Status};
-use crate::membership::message::{ClusterId, Envelope, GossipMessage, Message};
+use crate::membership::message::{ClusterId, Envelope, GossipMessage, KnownCluster, Message};
 use crate::membership::protocol::ProtocolVersion;
 use crate::membership::settings::Settings;
 
@@ -30,7 +30,8 @@ pub(super) fn member_with(settings: Settings, gossip: Gossip) -> Membership {
     let this = node("a");
     let profile = gossip.member(&this).expect("a is a member").profile.clone();
     let profile = Profile::clone(&profile);
-    let mut machine = Membership::new(settings, this, profile, Some(CLUSTER), 1, at(0)).unwrap();
+    let mut machine =
+        Membership::new(settings, this, profile, known(Some(CLUSTER)), 1, at(0)).unwrap();
     machine.become_member(at(0));
     machine.rounds.gossip = at(1000);
     machine.rounds.leader = at(1000);
@@ -73,6 +74,12 @@ pub(super) fn at(millis: u64) -> Time {
     Time(millis * 1_000_000)
 }
 
+/// A cluster of which the members are not known any more.
+fn known(cluster: Option<ClusterId>) -> Option<KnownCluster> {
+    let members = Vec::new();
+    cluster.map(|id| KnownCluster { id, members })
+}
+
 pub(super) fn machine(host: &str) -> Membership {
     machine_with(host, Settings::default(), None)
 }
@@ -84,7 +91,15 @@ pub(super) fn machine_with(
 ) -> Membership {
     let this = node(host);
     let seed = u64::from(host.as_bytes()[0]);
-    Membership::new(settings, this, Profile::plain(), cluster, seed, at(0)).unwrap()
+    Membership::new(
+        settings,
+        this,
+        Profile::plain(),
+        known(cluster),
+        seed,
+        at(0),
+    )
+    .unwrap()
 }
 
 pub(super) fn step(machine: &mut Membership, millis: u64, event: Event) -> Vec<Effect> {

@@ -1,0 +1,182 @@
+//! Two clusters of one id: how they hear of each other, and which one ends.
+//!
+//! A node that knows its cluster forms it again only when it seems stopped whole. That can be an error, after a partition or with an old list of
+//! members; then there are two. They have one id and no member in common, and two founders: an incarnation joins once, and is told by its welcome who
+//! formed what it joined. The two sides of a partition have one founder, so no partition is ever taken for this.
+//!
+//! Members tell contact points that they do not have among them of their cluster. Such a one may be searching: then it asks the teller. Or it may
+//! be in the other cluster: then the one with fewer members ends, all of it; of equals the one whose founder has the higher address. Its nodes
+//! remember the teller, so that once they are started again they join there, instead of forming a cluster a third time.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Membership, Phase};
+use crate::id::Time;
+use crate::membership::address::{Address, UniqueAddress};
+use crate::membership::bootstrap::KNOWN_MEMBERS_MAX;
+use crate::membership::effects::{Effect, Marker};
+use crate::membership::member::{Decider, Member, Status};
+use crate::membership::message::{Envelope, KnownCluster, Message, Presence};
+use crate::membership::order::by_age;
+
+/// How often one of a few members tells. In a larger cluster each one tells less often, so that all together do not tell more.
+pub(super) const PRESENCE_INTERVAL: Duration = Duration::from_secs(4);
+/// From so many members on each one tells less often.
+const TELLERS: usize = 8;
+/// How many contact points are told at a time.
+const TOLD_MAX: usize = 3;
+
+impl Membership {
+    /// When to look for contact points that are missing; never where there are no others than this node.
+    pub(super) fn presence_wake(&self) -> Option<Time> {
+        let mut others = self.contact_points.iter();
+        let others = others.any(|address| *address != self.this.address);
+        others.then_some(self.rounds.presence)
+    }
+
+    /// Tells contact points that are missing among the members of this cluster.
+    pub(super) fn tell_presence(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.presence_wake().is_none_or(|due| now < due) {
+            return;
+        }
+        let times = self.gossip.members().len().div_ceil(TELLERS).max(1);
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        // Somewhere between half of the interval and half as much again.
+        let half = PRESENCE_INTERVAL.saturating_mul(times) / 2;
+        let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX / 2);
+        let more = Duration::from_nanos(self.rng.u64(0..=nanos.saturating_mul(2)));
+        self.rounds.presence = now.after(half).after(more);
+        if self.is_going() {
+            return;
+        }
+        let mut missing = self.missing();
+        for _ in 0..TOLD_MAX {
+            if missing.is_empty() {
+                break;
+            }
+            let one = missing.swap_remove(self.rng.usize(0..missing.len()));
+            self.send_to(&one, None, Message::Presence(self.presence()), out);
+        }
+    }
+
+    /// Contact points at whose addresses nobody is a member and can be reached.
+    fn missing(&self) -> Vec<Address> {
+        let view = self.view();
+        let is_here = |address: &Address| {
+            let mut at = self.gossip.at(address);
+            at.any(|member| member.status != Status::Down && !view.is_unreachable(&member.node))
+        };
+        let missing = self.contact_points.iter();
+        let missing = missing.filter(|address| !is_here(address));
+        missing.cloned().collect()
+    }
+
+    fn presence(&self) -> Presence {
+        Presence {
+            founder: self.founder.clone(),
+            members: self.is_converged().then(|| self.staying()),
+        }
+    }
+
+    /// How many members are neither down nor exiting.
+    fn staying(&self) -> u32 {
+        let members = self.gossip.members().iter();
+        let staying = members.filter(|member| !member.status.is_going());
+        u32::try_from(staying.count()).unwrap_or(u32::MAX)
+    }
+
+    /// A member of this node's cluster, or of one with the same id, says that it is there.
+    pub(super) fn on_presence(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        presence: &Presence,
+        out: &mut Vec<Effect>,
+    ) {
+        match self.phase {
+            Phase::Searching => {
+                if let Some(bootstrap) = &mut self.bootstrap {
+                    bootstrap.hears(now, envelope.address());
+                }
+                self.search(now, out);
+                return;
+            }
+            Phase::Member if presence.founder != self.founder => {}
+            Phase::Idle | Phase::Asking { .. } | Phase::Member | Phase::Ended => return,
+        }
+        // What is sent to an address asks for an answer; the answer goes to an incarnation.
+        if envelope.to.is_none() {
+            self.reply_to(envelope, Message::Presence(self.presence()), out);
+        }
+        let Some(theirs) = presence.members else {
+            return;
+        };
+        let ours = self.staying();
+        let gives_way = ours < theirs || (ours == theirs && presence.founder < self.founder);
+        if gives_way && !self.is_going() {
+            out.push(Effect::Log(Marker::RivalCluster {
+                by: envelope.from.clone(),
+                founder: presence.founder.clone(),
+                theirs,
+                ours,
+            }));
+            self.give_way(envelope.address(), out);
+        }
+    }
+
+    /// Ends this cluster, in favour of another one that has a member there.
+    fn give_way(&mut self, to: &Address, out: &mut Vec<Effect>) {
+        let members = self.gossip.members().iter();
+        let mut all: Vec<UniqueAddress> = members.map(|member| member.node.clone()).collect();
+        all.sort_by_key(|node| *node == self.this);
+        for node in all {
+            self.down(&node, Decider::Rival(to.clone()), out);
+        }
+    }
+
+    /// A member of the cluster that this one has given way to, if it has.
+    pub(super) fn rival(&self) -> Option<&Address> {
+        let own = self.gossip.member(&self.this)?;
+        match &own.downed_by {
+            Some(Decider::Rival(by)) => Some(by),
+            Some(Decider::Operator | Decider::Others | Decider::NewIncarnation)
+            | Some(Decider::Policy(_))
+            | None => None,
+        }
+    }
+
+    /// Lets the driver keep what the next start needs, if it is not what is kept. A node that is on its way out keeps what it knew before: what it sees of the
+    /// others from now on is no news of who stays.
+    pub(super) fn remember(&mut self, out: &mut Vec<Effect>) {
+        let members = match self.rival() {
+            Some(by) => Vec::from([by.clone()]),
+            None if self.is_going() => return,
+            None => self.oldest_members(),
+        };
+        let known = self.cluster.map(|id| KnownCluster { id, members });
+        if self.kept != known {
+            self.kept.clone_from(&known);
+            out.extend(known.map(Effect::PersistCluster));
+        }
+    }
+
+    /// The members that count, those with the lowest up numbers where there are many: they change the least. This node where there is none.
+    fn oldest_members(&self) -> Vec<Address> {
+        let members = self.gossip.members().iter();
+        let mut oldest: Vec<&Member> = members.filter(|it| it.status.counts()).collect();
+        if KNOWN_MEMBERS_MAX < oldest.len() {
+            oldest.select_nth_unstable_by(KNOWN_MEMBERS_MAX, |a, b| by_age(a, b));
+            oldest.truncate(KNOWN_MEMBERS_MAX);
+        }
+        let mut oldest: Vec<Address> = oldest
+            .into_iter()
+            .map(|member| member.node.address.clone())
+            .collect();
+        oldest.sort();
+        if oldest.is_empty() {
+            oldest.push(self.this.address.clone());
+        }
+        oldest
+    }
+}

@@ -1,0 +1,179 @@
+//! Two clusters of one id: a node that seems to be the last of its cluster forms it again, and is not.
+
+use alloc::vec::Vec;
+
+use super::shown_tests::shown;
+use super::world_tests::{
+    CLUSTER, World, address, machine_with, member, node, received, start, statuses, step,
+};
+use crate::membership::effects::{Effect, TerminateReason};
+use crate::membership::fixture::{picture, with};
+use crate::membership::inputs::Event;
+use crate::membership::machine::Membership;
+use crate::membership::member::Status;
+use crate::membership::message::{Envelope, Message, Presence};
+use crate::membership::protocol::ProtocolVersion;
+use crate::membership::settings::{Settings, StrategyName};
+
+/// `x` tells `a`, whose address alone it knows, of the cluster that it is in.
+fn presence(founder: &str, members: Option<u32>) -> Event {
+    let founder = node(founder);
+    let envelope = Envelope {
+        from: node("x"),
+        to: None,
+        cluster: Some(CLUSTER),
+        version: ProtocolVersion(1),
+        message: Message::Presence(Presence { founder, members }),
+    };
+    received(0, envelope)
+}
+
+/// `a`, which formed the cluster of `a` and `b` that both have seen.
+fn settled() -> Membership {
+    member(with(picture("a b"), "", "a b"))
+}
+
+fn told(effects: &[Effect]) -> Vec<alloc::string::String> {
+    let lines = shown(effects).into_iter();
+    lines.filter(|line| line.contains("presence")).collect()
+}
+
+#[test]
+fn contact_points_that_are_no_members_are_told_of_the_cluster_now_and_then() {
+    let mut a = settled();
+    let contact_points = ["a", "b", "x"].map(address).into();
+    step(&mut a, 0, Event::Contacts { contact_points });
+    let mut times = Vec::new();
+    for second in 1..=100 {
+        let said = told(&step(&mut a, 1000 * second, Event::Wake));
+        // `b`, which never answers, is looked for, too.
+        times.extend(said.into_iter().filter(|line| line.starts_with("to x")));
+    }
+    assert!((17..=35).contains(&times.len()), "{}", times.len());
+    assert_eq!(times[0], "to x?: presence (of a: Some(2))");
+}
+
+#[test]
+fn nobody_is_told_where_all_contact_points_are_members() {
+    let mut a = settled();
+    let contact_points = ["a"].map(address).into();
+    step(&mut a, 0, Event::Contacts { contact_points });
+    for second in 1..=100 {
+        assert_eq!(told(&step(&mut a, 1000 * second, Event::Wake)), [""; 0]);
+    }
+}
+
+#[test]
+fn one_cluster_says_nothing_more_to_itself() {
+    assert_eq!(step(&mut settled(), 0, presence("a", Some(9))), []);
+}
+
+#[test]
+fn the_larger_cluster_only_answers() {
+    let answer = ["to x: presence (of a: Some(2))"];
+    for theirs in [None, Some(0), Some(1)] {
+        assert_eq!(
+            shown(&step(&mut settled(), 0, presence("b", theirs))),
+            answer
+        );
+    }
+    // Of equals the founder with the lower address goes on.
+    assert_eq!(
+        shown(&step(&mut settled(), 0, presence("b", Some(2)))),
+        answer
+    );
+    // While members do not agree their number says nothing, and is not told.
+    let mut torn = member(with(picture("a b c"), "a→b", "a c"));
+    assert_eq!(
+        shown(&step(&mut torn, 0, presence("b", Some(2)))),
+        ["to x: presence (of a: None)"]
+    );
+}
+
+#[test]
+fn the_smaller_cluster_ends_with_all_its_members_and_remembers_the_other() {
+    let mut a = settled();
+    assert_eq!(
+        shown(&step(&mut a, 0, presence("x", Some(3)))),
+        [
+            "to x: presence (of a: Some(2))",
+            "log rival-cluster by x: 3 of x and 2",
+            "to b: gossip-delta",
+            "to b: gossip (a:d b:d, seen by )",
+            "log member-changed a up down",
+            "log member-changed b up down",
+            "persist the cluster of x",
+            "begin exit: Downed",
+        ]
+    );
+    // Nothing more is said of it while it goes.
+    assert_eq!(
+        shown(&step(&mut a, 0, presence("x", Some(3)))),
+        ["to x: presence (of a: Some(0))"]
+    );
+    let mut ended = Vec::new();
+    for second in 1..8 {
+        ended.extend(step(&mut a, 1000 * second, Event::Wake));
+    }
+    let by = address("x");
+    let reason = TerminateReason::Rival { by };
+    assert_eq!(ended.last(), Some(&Effect::Terminate { reason }));
+}
+
+#[test]
+fn of_equals_the_founder_with_the_higher_address_goes() {
+    let mut b = settled();
+    b.founder = node("c");
+    let lines = shown(&step(&mut b, 0, presence("b", Some(2))));
+    assert_eq!(lines[1], "log rival-cluster by x: 2 of b and 2");
+}
+
+#[test]
+fn a_node_that_searches_asks_the_member_that_it_hears() {
+    let mut a = machine_with("a", Settings::default(), Some(CLUSTER));
+    step(&mut a, 0, start(&["a", "b"]));
+    assert_eq!(
+        shown(&step(&mut a, 0, presence("c", None))),
+        ["to b?: init-join", "to x?: init-join"]
+    );
+}
+
+#[test]
+fn two_clusters_of_one_id_become_one() {
+    let hosts = ["a", "b", "c", "d", "e"];
+    let mut settings = Settings::default();
+    settings.downing.strategy = StrategyName::KeepMajority;
+    let mut world = World::of(&hosts, &["a", "b"], &settings);
+    world.run_until(20_000);
+    let cluster = world.nodes["c"].cluster();
+    for restarted in ["a", "b"] {
+        for other in ["c", "d", "e"] {
+            world.cut(restarted, other);
+        }
+    }
+    for restarted in ["a", "b"] {
+        // What they knew of the members is lost.
+        let mut again = machine_with(restarted, settings.clone(), cluster);
+        again.this.uid = 2;
+        again.founder.uid = 2;
+        world.crash(restarted);
+        world.add(restarted, again);
+    }
+    world.handle("a", start(&["a", "b"]));
+    world.handle("b", start(&["a", "b"]));
+    world.run_until(70_000);
+    assert_eq!(statuses(&world, "a").len(), 2);
+    assert_eq!(statuses(&world, "c").len(), 3);
+    assert_eq!(world.nodes["a"].cluster(), world.nodes["c"].cluster());
+    world.cut.clear();
+    world.run_until(100_000);
+    for gone in ["a", "b"] {
+        let reason = world.ended.get(gone);
+        assert!(
+            matches!(reason, Some(TerminateReason::Rival { .. })),
+            "{gone}: {reason:?}"
+        );
+    }
+    let alive: Vec<_> = ["c", "d", "e"].map(|host| (host.into(), Status::Up)).into();
+    assert_eq!(statuses(&world, "c"), alive);
+}
