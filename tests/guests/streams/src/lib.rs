@@ -37,18 +37,18 @@ fn reading(at: u32) -> Reading {
             _ => Weather::Both((-7, 'ß')),
         },
         samples: (0..number % 4).map(|n| (n, n.to_string())).collect(),
-        outcome: if at % 2 == 0 {
+        outcome: if at.is_multiple_of(2) {
             Ok(300)
         } else {
             Err("lost".to_owned())
         },
-        from: if at % 2 == 0 {
+        from: if at.is_multiple_of(2) {
             Source::Sensor
         } else {
             Source::Person
         },
         raw: vec![number; 3],
-        good: at % 2 == 0,
+        good: at.is_multiple_of(2),
     }
 }
 
