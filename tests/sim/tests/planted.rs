@@ -186,6 +186,40 @@ struct Bug<D, E, V> {
     view: V,
 }
 
+type OnMessage = fn(usize, &mut Envelope) -> bool;
+type OnEffect = fn(usize, &mut Effect) -> bool;
+type OnView = fn(usize, &ClusterState) -> Option<ClusterState>;
+
+impl<D> Bug<D, OnEffect, OnView> {
+    fn of_messages(deliver: D) -> Self {
+        Self {
+            deliver,
+            carry_out: |_, _| true,
+            view: |_, _| None,
+        }
+    }
+}
+
+impl<E> Bug<OnMessage, E, OnView> {
+    fn of_effects(carry_out: E) -> Self {
+        Self {
+            deliver: |_, _| true,
+            carry_out,
+            view: |_, _| None,
+        }
+    }
+}
+
+impl<V> Bug<OnMessage, OnEffect, V> {
+    fn of_views(view: V) -> Self {
+        Self {
+            deliver: |_, _| true,
+            carry_out: |_, _| true,
+            view,
+        }
+    }
+}
+
 impl<D, E, V> Tamper for Bug<D, E, V>
 where
     D: FnMut(usize, &mut Envelope) -> bool,
@@ -203,18 +237,6 @@ where
     fn view(&mut self, host: usize, state: &ClusterState) -> Option<ClusterState> {
         (self.view)(host, state)
     }
-}
-
-fn all(_to: usize, _envelope: &mut Envelope) -> bool {
-    true
-}
-
-fn every(_host: usize, _effect: &mut Effect) -> bool {
-    true
-}
-
-fn own(_host: usize, _state: &ClusterState) -> Option<ClusterState> {
-    None
 }
 
 /// What `rules` say of a run with a bug.
@@ -256,12 +278,7 @@ fn pictures_that_never_reach_a_node() {
         );
         to != 2 || !picture
     };
-    let bug = Bug {
-        deliver,
-        carry_out: every,
-        view: own,
-    };
-    finds(|| Box::new(ViewsConverge), RUN, bug);
+    finds(|| Box::new(ViewsConverge), RUN, Bug::of_messages(deliver));
 }
 
 #[test]
@@ -269,12 +286,7 @@ fn values_that_never_reach_a_node() {
     let deliver = |to: usize, envelope: &mut Envelope| {
         to != 2 || !matches!(envelope.message, Message::SharedState(_))
     };
-    let bug = Bug {
-        deliver,
-        carry_out: every,
-        view: own,
-    };
-    finds(|| Box::new(StateReachesAll), RUN, bug);
+    finds(|| Box::new(StateReachesAll), RUN, Bug::of_messages(deliver));
 }
 
 #[test]
@@ -282,12 +294,11 @@ fn a_node_that_does_not_know_that_all_agree() {
     let deliver = |to: usize, envelope: &mut Envelope| {
         to != 2 || !matches!(envelope.message, Message::SharedState(_))
     };
-    let bug = Bug {
-        deliver,
-        carry_out: every,
-        view: own,
-    };
-    finds(|| Box::new(ConsensusHolds), ALIKE, bug);
+    finds(
+        || Box::new(ConsensusHolds),
+        ALIKE,
+        Bug::of_messages(deliver),
+    );
 }
 
 #[test]
@@ -295,12 +306,11 @@ fn a_word_that_one_does_not_hear() {
     let deliver = |to: usize, envelope: &mut Envelope| {
         to != 2 || !matches!(envelope.message, Message::Broadcast(_))
     };
-    let bug = Bug {
-        deliver,
-        carry_out: every,
-        view: own,
-    };
-    finds(|| Box::new(BroadcastsArrive), ALIKE, bug);
+    finds(
+        || Box::new(BroadcastsArrive),
+        ALIKE,
+        Bug::of_messages(deliver),
+    );
 }
 
 #[test]
@@ -308,12 +318,11 @@ fn a_node_that_weighs_a_host_otherwise() {
     let view = |host: usize, state: &ClusterState| {
         (host == 1).then(|| weighed(state, |host| if host == "c" { 100 } else { 1 }))
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out: every,
-        view,
-    };
-    finds(|| Box::new(PlacementAgrees::default()), ALIKE, bug);
+    finds(
+        || Box::new(PlacementAgrees::default()),
+        ALIKE,
+        Bug::of_views(view),
+    );
 }
 
 #[test]
@@ -328,12 +337,11 @@ fn a_host_that_takes_what_was_another_ones() {
             other
         })
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out: every,
-        view,
-    };
-    finds(|| Box::new(PlacementAgrees::default()), ALIKE, bug);
+    finds(
+        || Box::new(PlacementAgrees::default()),
+        ALIKE,
+        Bug::of_views(view),
+    );
 }
 
 #[test]
@@ -341,12 +349,11 @@ fn a_downed_node_that_does_not_end() {
     let carry_out = |_: usize, effect: &mut Effect| {
         !matches!(effect, Effect::Terminate { .. } | Effect::BeginExit { .. })
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out,
-        view: own,
-    };
-    finds(|| Box::new(DownedNodesEnd::default()), DOWNED, bug);
+    finds(
+        || Box::new(DownedNodesEnd::default()),
+        DOWNED,
+        Bug::of_effects(carry_out),
+    );
 }
 
 #[test]
@@ -356,23 +363,21 @@ fn an_event_that_is_swallowed() {
         let up = matches!(effect, Effect::Publish { notice: Notice::Event(event), .. } if event.name() == "member-up");
         !(host == 1 && up && !swallowed.replace(true))
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out,
-        view: own,
-    };
-    finds(|| Box::new(EventsFold::default()), RUN, bug);
+    finds(
+        || Box::new(EventsFold::default()),
+        RUN,
+        Bug::of_effects(carry_out),
+    );
 }
 
 #[test]
 fn a_callback_that_does_not_come() {
     let carry_out = |_: usize, effect: &mut Effect| !matches!(effect, Effect::Callback { callback } if *callback == REMOVED);
-    let bug = Bug {
-        deliver: all,
-        carry_out,
-        view: own,
-    };
-    finds(|| Box::new(CallbacksComeOnce::default()), RUN, bug);
+    finds(
+        || Box::new(CallbacksComeOnce::default()),
+        RUN,
+        Bug::of_effects(carry_out),
+    );
 }
 
 #[test]
@@ -383,12 +388,11 @@ fn an_explanation_of_another_decision() {
         }
         true
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out,
-        view: own,
-    };
-    finds(|| Box::new(ExplanationsReplay), CRASHED, bug);
+    finds(
+        || Box::new(ExplanationsReplay),
+        CRASHED,
+        Bug::of_effects(carry_out),
+    );
 }
 
 #[test]
@@ -434,12 +438,11 @@ fn a_member_that_goes_back() {
             })
         })
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out: every,
-        view,
-    };
-    finds(|| Box::new(NoIllegalTransition::default()), RUN, bug);
+    finds(
+        || Box::new(NoIllegalTransition::default()),
+        RUN,
+        Bug::of_views(view),
+    );
 }
 
 #[test]
@@ -463,12 +466,11 @@ fn a_member_that_comes_back() {
         (state.members.len() == 3 && state.converged)
             .then(|| with_members(state, |members| members.push(back)))
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out: every,
-        view,
-    };
-    finds(|| Box::new(RemovedStaysRemoved::default()), RUN, bug);
+    finds(
+        || Box::new(RemovedStaysRemoved::default()),
+        RUN,
+        Bug::of_views(view),
+    );
 }
 
 #[test]
@@ -485,10 +487,5 @@ fn a_node_that_thinks_it_leads() {
             other
         })
     };
-    let bug = Bug {
-        deliver: all,
-        carry_out: every,
-        view,
-    };
-    finds(|| Box::new(OneLeader::default()), RUN, bug);
+    finds(|| Box::new(OneLeader::default()), RUN, Bug::of_views(view));
 }

@@ -4,8 +4,8 @@
 //! the guest's own. [`Any`] stands for all of them: Wasmtime tells it each time where a write of the guest's begins and which type its
 //! items have, and it reads them as Wasmtime reads the arguments and results of dynamic calls (`Val::load`, which is not public).
 //!
-//! It takes two facts of that version, which the tests below the runtime's would not survive if they changed: a consumer's read begins
-//! with the first item of a write, and the items of one read are lifted in their order.
+//! It stands on two facts of that version, which the end-to-end tests of items hold: a consumer's read begins with the first item of a write, and
+//! the items of one read are lifted in their order.
 
 #![expect(
     unsafe_code,
