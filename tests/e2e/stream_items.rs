@@ -29,6 +29,17 @@ async fn every_type_of_item_is_written_as_json() {
         lines("nested", json!([])).await,
         ["null", r#"{"some":null}"#, r#"{"some":7}"#]
     );
+    // Items are never written as CBOR, and a client that takes nothing else is told.
+    let client = node.client();
+    let asking = client
+        .request(Method::POST, "/g/streams/a/numbers")
+        .header("accept", "application/cbor");
+    let refused = client.send(asking.json(&json!([2]))).await;
+    assert_eq!(refused.status, 406, "{refused}");
+    assert!(
+        refused.to_string().contains("accept application/x-ndjson"),
+        "{refused}"
+    );
     // Wishes hold for items as for results.
     let request = node
         .client()

@@ -33,8 +33,8 @@ pub enum Streamed {
 pub struct Ways {
     /// Whether the body of the request is its last argument.
     pub takes: bool,
-    /// Whether its result is a stream.
-    pub gives: bool,
+    /// What its result is, if it is a stream.
+    pub gives: Option<Flow>,
 }
 
 /// How the turn of a stream ends; what it wrote is then durable. Dropped before that, nobody is left who takes the stream: the guest is
@@ -78,7 +78,7 @@ impl Grains {
             let method = interface.method(method)?;
             method.streams().then(|| Ways {
                 takes: method.stream_param.is_some(),
-                gives: method.flow.is_some_and(Flow::is_stream),
+                gives: method.flow.filter(|flow| flow.is_stream()),
             })
         };
         match entry.ready(entry.record.current) {

@@ -33,6 +33,8 @@ pub(super) struct Wishes {
     pub stream: Option<StreamFormat>,
     /// Whether nothing but a stream will do.
     pub stream_only: bool,
+    /// Whether the client accepts nothing that the items of a stream are written as.
+    pub no_items: bool,
     pub idempotency_key: Option<String>,
     pub respond_async: bool,
     pub delay: Duration,
@@ -142,6 +144,13 @@ impl Wishes {
     /// The first encoding of the list that can be given, and the first form of a stream before it. Weights are not read: who lists several
     /// takes any of them.
     fn accept(&mut self, value: &HeaderValue) -> Result<(), Box<Problem>> {
+        let mut parts = value.as_bytes().split(|byte| *byte == b',');
+        self.no_items = parts.all(|part| {
+            matches!(
+                essence(part),
+                b"application/cbor" | b"application/octet-stream"
+            )
+        });
         for part in value.as_bytes().split(|byte| *byte == b',') {
             let encoding = match essence(part) {
                 b"*/*" | b"application/*" | b"application/json" | b"text/json" | b"" => {
@@ -183,6 +192,17 @@ impl Wishes {
         Err(Problem::new(
             &types::NOT_ACCEPTABLE,
             "the method gives a value, no stream; accept application/json",
+        ))
+    }
+
+    /// Errors if the client wants a value in a form that a stream of items cannot have: for a method that gives one.
+    pub(super) fn stream_of_items(&self) -> Result<(), Box<Problem>> {
+        if !self.no_items {
+            return Ok(());
+        }
+        Err(Problem::new(
+            &types::NOT_ACCEPTABLE,
+            "the method gives a stream, whose items are JSON; accept application/x-ndjson or text/event-stream",
         ))
     }
 
@@ -370,6 +390,15 @@ mod tests {
             (Some(StreamFormat::Lines), true)
         );
         assert_eq!(stream("*/*, text/event-stream"), (None, true));
+        let items = |value| {
+            let wishes = wishes(&[("accept", value)]).unwrap();
+            wishes.stream_of_items().is_ok()
+        };
+        assert!(!items("application/cbor"));
+        assert!(!items("application/octet-stream, application/cbor"));
+        assert!(items("application/cbor, application/x-ndjson"));
+        assert!(items("application/cbor, */*;q=0.1"));
+        assert!(items("application/json"));
     }
 
     #[test]

@@ -156,8 +156,10 @@ fn format(wishes: &Wishes, ways: Ways) -> Result<StreamFormat, Box<Problem>> {
     if wishes.idempotency_key.is_some() {
         return refuse("an Idempotency-Key: what has flowed is not kept");
     }
-    if !ways.gives {
-        wishes.no_stream()?;
+    match ways.gives {
+        None => wishes.no_stream()?,
+        Some(flow) if !flow.is_bytes() => wishes.stream_of_items()?,
+        Some(_) => {}
     }
     Ok(wishes.stream.unwrap_or_default())
 }
