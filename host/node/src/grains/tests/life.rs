@@ -74,16 +74,15 @@ async fn a_full_node_passivates_what_rests_and_refuses_only_when_nothing_does() 
         ask(&node, &format!("relay/{key}"), "note", r#"["x"]"#).await;
     }
     assert!(node.grains.activations().len() <= 2);
-    let busy: Vec<_> = ["a", "b"]
-        .map(|key| {
-            begin(
-                &node,
-                Call::new(grain(&format!("relay/{key}")), "slow-note", r#"["y",400]"#),
-            )
-        })
-        .into();
-    until_running(&node, "relay/a", "slow-note").await;
-    until_running(&node, "relay/b", "slow-note").await;
+    let mut busy = Vec::new();
+    for key in ["a", "b"] {
+        let grain_of = format!("relay/{key}");
+        busy.push(begin(
+            &node,
+            Call::new(grain(&grain_of), "slow-note", r#"["y",2000]"#),
+        ));
+        until_running(&node, &grain_of, "slow-note").await;
+    }
     let refused = error(call(&node, "relay/c", "notes", "").await);
     assert!(matches!(refused, CallError::Overloaded { .. }), "{refused}");
     for call in busy {
