@@ -53,11 +53,19 @@ pub struct SendWish {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wishes {
     writable: bool,
-    limits: Limits,
+    bounds: Bounds,
     state_bytes: u64,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     sends: Vec<SendWish>,
     seen: Seen,
+}
+
+/// The limits that bound them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    state_value: u64,
+    state_total: u64,
+    sends: u32,
 }
 
 impl Wishes {
@@ -65,7 +73,11 @@ impl Wishes {
     pub fn new(writable: bool, limits: Limits, state_bytes: u64) -> Self {
         Self {
             writable,
-            limits,
+            bounds: Bounds {
+                state_value: limits.state_value,
+                state_total: limits.state_total,
+                sends: limits.sends,
+            },
             state_bytes,
             writes: BTreeMap::new(),
             sends: Vec::new(),
@@ -105,10 +117,10 @@ impl Wishes {
         }
         let key_bytes = key.len() as u64;
         let new_bytes = value.as_ref().map(|value| value.len() as u64);
-        if let Some(actual) = new_bytes.filter(|bytes| self.limits.state_value < *bytes) {
+        if let Some(actual) = new_bytes.filter(|bytes| self.bounds.state_value < *bytes) {
             return Err(Refused::TooLarge {
                 name: LimitName::StateValue,
-                limit: self.limits.state_value,
+                limit: self.bounds.state_value,
                 actual,
             });
         }
@@ -116,10 +128,10 @@ impl Wishes {
         let come = new_bytes.map_or(0, |bytes| bytes + key_bytes);
         let total = self.state_bytes.saturating_sub(gone) + come;
         // A removal is never refused: it is the way out of a full state.
-        if gone < come && self.limits.state_total < total {
+        if gone < come && self.bounds.state_total < total {
             return Err(Refused::TooLarge {
                 name: LimitName::StateTotal,
-                limit: self.limits.state_total,
+                limit: self.bounds.state_total,
                 actual: total,
             });
         }
@@ -134,7 +146,7 @@ impl Wishes {
             return Err(Refused::ReadOnly);
         }
         let actual = self.sends.len() as u64 + 1;
-        let limit = u64::from(self.limits.sends);
+        let limit = u64::from(self.bounds.sends);
         if limit < actual {
             return Err(Refused::TooLarge {
                 name: LimitName::Sends,

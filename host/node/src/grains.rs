@@ -21,6 +21,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ use granary_core::activation::DeactivateReason;
 use granary_core::error::{CallError, Failure};
 use granary_core::id::{CallId, GrainId, KindName};
 use granary_core::limits::Limits;
-use granary_runtime::HttpBody;
+use granary_runtime::{BoxFuture, HttpBody, relay};
 use granary_store::Head;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc::error::TrySendError;
@@ -109,7 +110,7 @@ impl Grains {
         let (pending, mut answer) = pending(call, Job::Http(Some(Box::new(job))), deadline, entry);
         push(&self.shared, handle.clone(), pending);
         let mut abandoned = Abandoned {
-            handle: &handle,
+            handle: Arc::clone(&handle),
             call: Some(id),
         };
         tokio::pin!(response);
@@ -215,43 +216,100 @@ impl Grains {
     }
 }
 
-/// Calls a method on behalf of a client, a grain or the pump. `until`: the caller's own deadline, which no call outlives.
-pub(crate) async fn dispatch(
-    shared: &Arc<Shared>,
+/// Calls a method on behalf of a client, a grain or the pump. `until`: the caller's own deadline, which no call outlives. The call is on its
+/// way at once, and what comes back waits for its answer.
+pub(crate) fn dispatch<'a>(
+    shared: &'a Arc<Shared>,
     call: Call,
     until: Option<Instant>,
-) -> Result<Answer, Failure> {
+) -> impl Future<Output = Result<Answer, Failure>> + Send + use<'a> {
     let arrived = Instant::now();
-    let entry = entry(shared, &call)?;
-    let handle = shared.table.get(&call.grain);
-    let metrics = match &handle {
-        Some(handle) => Arc::clone(&handle.metrics),
-        None => shared.metrics.kind(&call.grain.kind),
-    };
-    let answer = call_method(shared, call, handle, entry, until).await;
-    let own = CallError::App {
-        value: String::new(),
-        rolled_back: false,
-    };
-    let error = match &answer {
-        Ok(answer) => answer.is_app_error().then_some(&own),
-        Err(failure) => Some(&failure.error),
-    };
-    metrics.called(error, arrived.elapsed());
-    answer
+    let called = entry(shared, &call).map(|entry| {
+        let handle = shared.table.get(&call.grain);
+        let metrics = match &handle {
+            Some(handle) => Arc::clone(&handle.metrics),
+            None => shared.metrics.kind(&call.grain.kind),
+        };
+        (metrics, called(shared, call, handle, entry, until))
+    });
+    async move {
+        let (metrics, called) = called?;
+        let answer = match called {
+            Called::Begun(begun) => begun.answer().await,
+            Called::Refused(failure) => Err(*failure),
+            Called::Later(begun) => match begun.await {
+                Ok(begun) => begun.answer().await,
+                Err(failure) => Err(failure),
+            },
+        };
+        let own = CallError::App {
+            value: String::new(),
+            rolled_back: false,
+        };
+        let error = match &answer {
+            Ok(answer) => answer.is_app_error().then_some(&own),
+            Err(failure) => Some(&failure.error),
+        };
+        metrics.called(error, arrived.elapsed());
+        answer
+    }
 }
 
-async fn call_method(
+/// What has become of a call so far.
+enum Called<'a> {
+    /// It is on its way.
+    Begun(Begun),
+    /// It fits no method.
+    Refused(Box<Failure>),
+    /// Its kind has to be made ready first. In a box, as it is rare and takes a lot of room.
+    Later(BoxFuture<'a, Result<Begun, Failure>>),
+}
+
+fn called(
     shared: &Arc<Shared>,
     mut call: Call,
     handle: Option<Arc<Handle>>,
     entry: Arc<KindEntry>,
     until: Option<Instant>,
-) -> Result<Answer, Failure> {
-    let checked = match check(shared, &mut call, handle.as_deref(), &entry).await {
-        Ok(checked) => checked,
-        Err(error) => return Err(failure(error, &call, Some(entry.record.current))),
-    };
+) -> Called<'_> {
+    match check_at_once(&mut call, handle.as_deref(), &entry) {
+        Some(Ok(checked)) => Called::Begun(begin(shared, call, checked, handle, entry, until)),
+        Some(Err(error)) => {
+            let revision = entry.record.current;
+            Called::Refused(Box::new(failure(error, &call, Some(revision))))
+        }
+        None => Called::Later(Box::pin(async move {
+            match check_when_ready(shared, &mut call, &entry).await {
+                Ok(checked) => Ok(begin(shared, call, checked, handle, entry, until)),
+                Err(error) => Err(failure(error, &call, Some(entry.record.current))),
+            }
+        })),
+    }
+}
+
+/// A call that waits for its answer. Dropped before that, it is given up.
+struct Begun {
+    abandoned: Abandoned,
+    answer: oneshot::Receiver<Result<Answer, Failure>>,
+}
+
+impl Begun {
+    async fn answer(mut self) -> Result<Answer, Failure> {
+        let answer = self.answer.await;
+        self.abandoned.call = None;
+        let grain = &self.abandoned.handle.grain;
+        answer.unwrap_or_else(|_| Err(in_frame(lost(grain), grain)))
+    }
+}
+
+fn begin(
+    shared: &Arc<Shared>,
+    call: Call,
+    checked: Checked,
+    handle: Option<Arc<Handle>>,
+    entry: Arc<KindEntry>,
+    until: Option<Instant>,
+) -> Begun {
     let patience = call
         .timeout
         .or(checked.spec.timeout)
@@ -262,13 +320,11 @@ async fn call_method(
     let id = call.id;
     let (pending, answer) = pending(call, Job::Method(Ok(checked)), deadline, entry);
     push(shared, Arc::clone(&handle), pending);
-    let mut abandoned = Abandoned {
-        handle: &handle,
+    let abandoned = Abandoned {
+        handle,
         call: Some(id),
     };
-    let answer = answer.await;
-    abandoned.call = None;
-    answer.unwrap_or_else(|_| Err(in_frame(lost(&handle.grain), &handle.grain)))
+    Begun { abandoned, answer }
 }
 
 /// Reads a call as a method of what is live, or else of what is current. The activation reads it once more if it runs neither.
@@ -278,25 +334,40 @@ async fn check(
     handle: Option<&Handle>,
     entry: &Arc<KindEntry>,
 ) -> Result<Checked, CallError> {
-    let current = entry.record.current;
+    match check_at_once(call, handle, entry) {
+        Some(checked) => checked,
+        None => check_when_ready(shared, call, entry).await,
+    }
+}
+
+/// None: what is current has to be made ready first.
+fn check_at_once(
+    call: &mut Call,
+    handle: Option<&Handle>,
+    entry: &KindEntry,
+) -> Option<Result<Checked, CallError>> {
+    let ready = entry.ready(entry.record.current);
     if let Some(live) = handle.and_then(Handle::linked) {
-        match Checked::new(call, &live) {
-            Ok(checked) => return Ok(checked),
-            // What is live may be an older revision, which this very call replaces.
-            Err(error)
-                if entry
-                    .ready(current)
-                    .is_some_and(|ready| Arc::ptr_eq(&ready, &live)) =>
-            {
-                return Err(error);
-            }
-            Err(_) => {}
+        let checked = Checked::new(call, &live);
+        let is_current = || {
+            ready
+                .as_ref()
+                .is_some_and(|ready| Arc::ptr_eq(ready, &live))
+        };
+        // What is live may be an older revision, which this very call replaces.
+        if checked.is_ok() || is_current() {
+            return Some(checked);
         }
     }
-    let linked = match entry.ready(current) {
-        Some(linked) => linked,
-        None => shared.kinds.linked(entry, current).await?,
-    };
+    Some(Checked::new(call, &ready?))
+}
+
+async fn check_when_ready(
+    shared: &Shared,
+    call: &mut Call,
+    entry: &Arc<KindEntry>,
+) -> Result<Checked, CallError> {
+    let linked = shared.kinds.linked(entry, entry.record.current).await?;
     Checked::new(call, &linked)
 }
 
@@ -332,7 +403,7 @@ fn activation(shared: &Arc<Shared>, grain: &GrainId, entry: &KindEntry) -> Arc<H
 fn push(shared: &Arc<Shared>, mut handle: Arc<Handle>, pending: Pending) {
     let mut message = Message::Call(Box::new(pending));
     for _ in 0..PUSHES_MAX {
-        let refused = match handle.inbox.try_send(message) {
+        let refused = match relay::hand_over(|| handle.inbox.try_send(message)) {
             Ok(()) => return,
             Err(TrySendError::Closed(refused)) => refused,
             Err(TrySendError::Full(Message::Call(pending))) => {
@@ -369,12 +440,12 @@ pub(crate) fn pass_on(shared: &Arc<Shared>, pending: Pending) {
 }
 
 /// Tells the activation when a caller no longer waits.
-struct Abandoned<'a> {
-    handle: &'a Arc<Handle>,
+struct Abandoned {
+    handle: Arc<Handle>,
     call: Option<CallId>,
 }
 
-impl Drop for Abandoned<'_> {
+impl Drop for Abandoned {
     fn drop(&mut self) {
         if let Some(call) = self.call {
             // If the inbox is full, the call waits for its deadline instead.

@@ -67,7 +67,7 @@ pub enum Work {
     /// Serves one request through `wasi:http/incoming-handler`.
     Http {
         /// The request.
-        request: http::Request<HttpBody>,
+        request: Box<http::Request<HttpBody>>,
         /// Where the response goes, if the turn has written nothing when the guest sets it; it then streams, and the turn may write no more.
         /// The response of a turn that writes comes with [`Answered::Http`]. Dropped where there is none: [`Ended::result`] says why.
         respond: oneshot::Sender<http::Response<HttpBody>>,
@@ -156,8 +156,7 @@ impl Instance {
         turn: Arc<TurnContext>,
         work: Work,
     ) -> impl Future<Output = Ended> + Send + 'static {
-        let inner = self.inner.clone();
-        async move { inner.run(turn, work).await }
+        self.inner.clone().run(turn, work)
     }
 
     /// Bytes of linear memory and tables that the guest holds.
@@ -186,6 +185,11 @@ impl Inner {
             let lease = self.slot.try_borrow();
             return self.run_alone(lease, turn, work, wall).await;
         }
+        Box::pin(self.run_async(turn, work, wall)).await
+    }
+
+    /// A turn of an async component.
+    async fn run_async(&self, turn: Arc<TurnContext>, work: Work, wall: Duration) -> Ended {
         let overlaps = turn.mode.overlaps();
         match work {
             Work::Method {

@@ -18,7 +18,7 @@ mod imports;
 pub mod instance;
 pub mod interface;
 pub mod link;
-mod repoll;
+pub mod relay;
 pub mod runtime;
 pub mod schema;
 pub mod value;
@@ -38,7 +38,6 @@ pub use interface::{
     ClientImport, ClientMethod, ComponentError, Flow, Import, Interface, Method, Param,
 };
 pub use link::{LinkError, Linked};
-pub use repoll::Repoll;
 pub use runtime::{Component, Runtime, RuntimeConfig, RuntimeError};
 pub use schema::{json_schema, openapi};
 pub use value::{Arguments, Body, JsonOptions, Results, Typed, ValueError};

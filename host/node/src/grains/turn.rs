@@ -329,7 +329,7 @@ pub(crate) async fn http_turn(
     job: HttpJob,
 ) -> Outcome {
     let work = Work::Http {
-        request: job.request,
+        request: Box::new(job.request),
         respond: job.respond,
     };
     let Ended {

@@ -22,7 +22,8 @@ use super::request::{self, Content, Wishes};
 use super::{batch, describe, raw, stream};
 use crate::grains::{Call, CallArguments, Encoding};
 
-/// Serves a request whose path begins with `/g/`.
+/// Serves a request whose path begins with `/g/`. What is rarer than a method's call waits in a box of its own: every request's future has
+/// the room of all that it may wait for, and is moved a few times.
 pub(super) async fn serve(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
@@ -41,10 +42,13 @@ pub(super) async fn serve(
     })?;
     match target {
         Target::Method { grain, method }
-            if method == "http" && serves_http(shared, &grain).await =>
+            if method == "http" && Box::pin(serves_http(shared, &grain)).await =>
         {
             // The guest's root, written without its slash.
-            raw::serve(shared, grain, "/", request, principal, in_flight).await
+            Box::pin(raw::serve(
+                shared, grain, "/", request, principal, in_flight,
+            ))
+            .await
         }
         Target::Method { grain, method } => {
             let asked = Asked {
@@ -57,25 +61,30 @@ pub(super) async fn serve(
             };
             match *request.method() {
                 Method::POST => asked.post(shared, request, in_flight).await,
-                Method::GET | Method::HEAD => asked.get(shared, &request, in_flight).await,
+                Method::GET | Method::HEAD => {
+                    Box::pin(asked.get(shared, &request, in_flight)).await
+                }
                 Method::OPTIONS => Ok(options(asked.allowed(shared))),
                 _ => Err(not_allowed(request.method(), asked.allowed(shared))
                     .about(&asked.grain, Some(&asked.method))),
             }
         }
         Target::Grain { grain } => match *request.method() {
-            Method::GET | Method::HEAD => describe::show(shared, &grain).await,
-            Method::DELETE => describe::drop_grain(shared, &grain, uri.query()).await,
+            Method::GET | Method::HEAD => Box::pin(describe::show(shared, &grain)).await,
+            Method::DELETE => Box::pin(describe::drop_grain(shared, &grain, uri.query())).await,
             Method::OPTIONS => Ok(options("GET, HEAD, DELETE")),
             _ => Err(not_allowed(request.method(), "GET, HEAD, DELETE").about(&grain, None)),
         },
         Target::Batch { kind } => match *request.method() {
-            Method::POST => batch::serve(shared, kind, request, principal).await,
+            Method::POST => Box::pin(batch::serve(shared, kind, request, principal)).await,
             Method::OPTIONS => Ok(options("POST")),
             _ => Err(not_allowed(request.method(), "POST").about_kind(kind.as_str())),
         },
         Target::Raw { grain, rest } => {
-            raw::serve(shared, grain, rest, request, principal, in_flight).await
+            Box::pin(raw::serve(
+                shared, grain, rest, request, principal, in_flight,
+            ))
+            .await
         }
     }
 }
@@ -108,7 +117,7 @@ impl Asked<'_> {
     ) -> Result<Reply, Box<Problem>> {
         let node = &shared.node;
         if let Some(ways) = node.grains.ways(&self.grain, &self.method).await {
-            return stream::post(shared, self, request, (ways, in_flight)).await;
+            return Box::pin(stream::post(shared, self, request, (ways, in_flight))).await;
         }
         let (parts, incoming) = request.into_parts();
         let mut wishes = Wishes::from_headers(&parts.headers)?;
@@ -128,7 +137,7 @@ impl Asked<'_> {
         let call = self.call(CallArguments::Payload(payload), wishes);
         match respond_async {
             None => sent(shared, &kind, call, None).await,
-            Some(delay) => submitted(shared, call, delay).await,
+            Some(delay) => Box::pin(submitted(shared, call, delay)).await,
         }
     }
 

@@ -154,7 +154,8 @@ impl Face {
             return Ok(self.answered(request).await);
         }
         let span = tracing::debug_span!("http", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
-        let reply = self.answered(request).instrument(span.clone()).await;
+        let answered = self.answered(request).instrument(span.clone());
+        let reply = Box::pin(answered).await;
         span.record("status", reply.status().as_u16());
         Ok(reply)
     }

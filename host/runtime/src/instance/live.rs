@@ -32,7 +32,7 @@ pub(crate) struct Live {
     // In this order: the place is free only once the memory is.
     pub(crate) store: Store<Guest>,
     component: Component,
-    functions: Vec<Option<Func>>,
+    functions: Vec<Option<(Func, usize)>>,
     _place: Place,
 }
 
@@ -59,8 +59,8 @@ impl Live {
 
     /// Runs one turn alone. On `true` the guest lives on.
     pub(crate) async fn run(&mut self, context: Arc<TurnContext>, work: Work) -> (Outcome, bool) {
-        let limits = self.limits();
         let gate = Arc::new(Gate::default());
+        let limits = self.limits();
         let guest = self.store.data_mut();
         guest.room.begin_turn();
         guest.output.begin_turn();
@@ -75,45 +75,47 @@ impl Live {
         };
         // From here on the next tick counts: until now the store rested, however many have passed.
         self.store.set_epoch_deadline(1);
-        let mut answered = self.enter(work, channels).await;
+        // What is rare has a box of its own: a future is moved a few times before it is polled, with the room of everything that it may wait for.
+        let mut answered = match &work {
+            Work::Method {
+                method, arguments, ..
+            } if !method.flows() => match self.exported(method) {
+                Ok((function, results)) => {
+                    let results = self.call(function, arguments.vals(), results).await;
+                    results.map(|results| Answered::Method(Results::new(results)))
+                }
+                Err(error) => Err(error),
+            },
+            Work::Method { .. }
+            | Work::Activate(_)
+            | Work::Deactivate(_)
+            | Work::Migrate { .. }
+            | Work::Http { .. } => Box::pin(self.enter(work, channels)).await,
+        };
         if let (EngineKind::Async, Ok(_) | Err(Broken::Refused(_))) =
             (self.store.data().linked.component().engine, &answered)
-            && let Err(error) = self.settle(&turn, &progress).await
+            && let Err(error) = Box::pin(self.settle(&turn, &progress)).await
         {
             answered = Err(Broken::Dead(error));
         }
         let answered =
             answered.and_then(|answered| progress.close(answered).map_err(Broken::Refused));
         let turn = self.store.data_mut().turns.alone.take();
+        let limits = self.limits();
         let nothing = || Wishes::new(false, limits, 0);
-        let ended = match answered {
+        let (result, turn) = match answered {
             Err(Broken::Dead(error)) => {
                 let result = Err(failure::call_error(error, &mut self.store, turn));
-                (
-                    Outcome {
-                        result,
-                        wishes: nothing(),
-                    },
-                    false,
-                )
+                self.store.data().output.end_turn();
+                let wishes = nothing();
+                return (Outcome { result, wishes }, false);
             }
-            Err(Broken::Refused(error)) => (
-                Outcome {
-                    result: Err(error),
-                    wishes: turn.map_or_else(nothing, |turn| turn.wishes),
-                },
-                true,
-            ),
-            Ok(answered) => (
-                Outcome {
-                    result: Ok(answered),
-                    wishes: turn.map_or_else(nothing, |turn| turn.wishes),
-                },
-                true,
-            ),
+            Err(Broken::Refused(error)) => (Err(error), turn),
+            Ok(answered) => (Ok(answered), turn),
         };
+        let wishes = turn.map_or_else(nothing, |turn| turn.wishes);
         self.store.data().output.end_turn();
-        ended
+        (Outcome { result, wishes }, true)
     }
 
     /// Waits until nothing of an async guest runs any more: what it does after its answer still belongs to the turn, and to the commit.
@@ -151,38 +153,24 @@ impl Live {
                 method,
                 arguments,
                 streaming,
-            } => {
-                let Some(at) = exports.method(&method) else {
-                    let detail = format!("this revision has no method '{}'", method.name);
-                    return Err(Broken::Refused(CallError::NotFound { detail }));
-                };
-                if method.flows() {
-                    let call = (method, arguments, streaming);
-                    return self.flowing((&exports, at), call, channels).await;
-                }
-                let results = self.call(&exports, at, arguments.vals()).await?;
-                Ok(Answered::Method(Results::new(results)))
-            }
-            Work::Activate(reason) => {
-                self.hook(&exports, exports.activate, activate_reason(reason))
-                    .await
-            }
+            } => self.flowing(method, arguments, streaming, channels).await,
+            Work::Activate(reason) => self.hook(exports.activate, activate_reason(reason)).await,
             Work::Deactivate(reason) => {
-                self.hook(&exports, exports.deactivate, deactivate_reason(reason))
+                self.hook(exports.deactivate, deactivate_reason(reason))
                     .await
             }
-            Work::Migrate { from } => self.hook(&exports, exports.migrate, Val::U64(from.0)).await,
+            Work::Migrate { from } => self.hook(exports.migrate, Val::U64(from.0)).await,
             Work::Http { request, respond } => {
                 let Some(at) = exports.http else {
                     let detail = "this revision exports no wasi:http/incoming-handler".to_owned();
                     return Err(Broken::Refused(CallError::NotFound { detail }));
                 };
-                let handler = self.function(&exports, at)?;
+                let (handler, _) = self.function(at)?;
                 incoming::serve(
                     &mut self.store,
                     handler,
                     incoming::Exchange {
-                        request,
+                        request: *request,
                         respond,
                         gate: channels.gate,
                     },
@@ -195,15 +183,17 @@ impl Live {
     /// Calls a method with a stream or a future in its signature.
     async fn flowing(
         &mut self,
-        (exports, at): (&Exports, usize),
-        (method, arguments, streaming): (Arc<Method>, Arguments, Option<Box<Streaming>>),
+        method: Arc<Method>,
+        arguments: Arguments,
+        streaming: Option<Box<Streaming>>,
         channels: Channels,
     ) -> Result<Answered, Broken> {
+        let (function, results) = self.exported(&method)?;
         let mut arguments = arguments.vals().to_vec();
         let store = self.store.as_context_mut();
         let outlet = Outlet::new(store, channels, method, streaming, &mut arguments)
             .map_err(Broken::Dead)?;
-        let mut results = self.call(exports, at, &arguments).await?;
+        let mut results = self.call(function, &arguments, results).await?;
         let opened = outlet.open(self.store.as_context_mut(), &results);
         if let Some(value) = opened.map_err(Broken::Dead)? {
             let value = self.store.run_concurrent(async |accessor| {
@@ -222,16 +212,12 @@ impl Live {
         Ok(Answered::Method(Results::new(results)))
     }
 
-    async fn hook(
-        &mut self,
-        exports: &Exports,
-        at: Option<usize>,
-        argument: Val,
-    ) -> Result<Answered, Broken> {
+    async fn hook(&mut self, at: Option<usize>, argument: Val) -> Result<Answered, Broken> {
         let Some(at) = at else {
             return Ok(Answered::Hook);
         };
-        let results = self.call(exports, at, &[argument]).await?;
+        let (function, results) = self.function(at)?;
+        let results = self.call(function, &[argument], results).await?;
         match results.into_iter().next() {
             // Its type was checked when it was linked: an `err` is a text.
             Some(Val::Result(Err(Some(words)))) => {
@@ -248,13 +234,11 @@ impl Live {
 
     async fn call(
         &mut self,
-        exports: &Exports,
-        at: usize,
+        function: Func,
         arguments: &[Val],
+        results: usize,
     ) -> Result<Vec<Val>, Broken> {
-        let function = self.function(exports, at)?;
-        let count = exports.function(at).map_or(0, |function| function.results);
-        let mut results = vec![Val::Bool(false); count];
+        let mut results = vec![Val::Bool(false); results];
         function
             .call_async(&mut self.store, arguments, &mut results)
             .await
@@ -262,21 +246,31 @@ impl Live {
         Ok(results)
     }
 
+    /// A method's function, and how many results it has.
+    fn exported(&mut self, method: &Arc<Method>) -> Result<(Func, usize), Broken> {
+        let Some(at) = self.store.data().linked.exports().method(method) else {
+            let detail = format!("this revision has no method '{}'", method.name);
+            return Err(Broken::Refused(CallError::NotFound { detail }));
+        };
+        self.function(at)
+    }
+
     /// Looked up once an instance.
-    fn function(&mut self, exports: &Exports, at: usize) -> Result<Func, Broken> {
-        if let Some(Some(function)) = self.functions.get(at) {
-            return Ok(*function);
+    fn function(&mut self, at: usize) -> Result<(Func, usize), Broken> {
+        if let Some(Some(known)) = self.functions.get(at) {
+            return Ok(*known);
         }
         let missing = || Broken::Dead(wasmtime::format_err!("an export has gone"));
-        let index = &exports.function(at).ok_or_else(missing)?.index;
+        let exports = self.store.data().linked.exports().clone();
+        let export = exports.function(at).ok_or_else(missing)?;
         let function = self
             .component
-            .get_func(&mut self.store, index)
+            .get_func(&mut self.store, export.index)
             .ok_or_else(missing)?;
         if let Some(slot) = self.functions.get_mut(at) {
-            *slot = Some(function);
+            *slot = Some((function, export.results));
         }
-        Ok(function)
+        Ok((function, export.results))
     }
 
     fn limits(&self) -> Limits {

@@ -371,8 +371,16 @@ impl ClientImport {
 
 /// The method that a client's method means: that of its name in the interface that the client was made from, else that of its name.
 pub(crate) fn target<'i>(method: &Method, called: &'i super::Interface) -> Option<&'i Arc<Method>> {
-    let named = super::inspect::qualified(method.interface.as_deref(), &method.function);
-    called
-        .method(&named)
-        .or_else(|| called.method(&method.function))
+    fn interface(method: &Method) -> Option<&str> {
+        method.interface.as_deref().map(super::inspect::short)
+    }
+    // Asked at every call: nothing is written for it.
+    let same = |other: &&Arc<Method>| {
+        other.function == method.function && interface(other) == interface(method)
+    };
+    let mut found = called.methods.iter().filter(same);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Some(only),
+        (Some(_) | None, _) => called.method(&method.function),
+    }
 }

@@ -280,14 +280,18 @@ fn public_names(found: &[Found<'_>]) -> Vec<String> {
 
 /// `counter.increment` for a function of `demo:counter/counter@0.1.0`.
 pub(super) fn qualified(interface: Option<&str>, function: &str) -> String {
-    let Some(interface) = interface else {
-        return function.to_owned();
-    };
+    match interface {
+        Some(interface) => format!("{}.{function}", short(interface)),
+        None => function.to_owned(),
+    }
+}
+
+/// `counter` for `demo:counter/counter@0.1.0`.
+pub(super) fn short(interface: &str) -> &str {
     let name = interface
         .split_once('@')
         .map_or(interface, |(name, _)| name);
-    let name = name.rsplit('/').next().unwrap_or(name);
-    format!("{name}.{function}")
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 fn read_method(
