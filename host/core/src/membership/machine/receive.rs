@@ -109,12 +109,7 @@ impl Membership {
                 self.on_delta((now, arrived), from, message, out)?;
             }
             Message::Gone => {
-                // A stranger may be wrong about who holds something, but who holds nothing had better begin again.
-                if self.is_of_living_dc() {
-                    self.is_a_member(envelope, out)?;
-                } else {
-                    self.is_not_gone(envelope, out)?;
-                }
+                self.may_remove(envelope, out)?;
                 self.on_gone(now, from, out);
             }
             Message::ExitingConfirmed => {
@@ -154,6 +149,16 @@ impl Membership {
             return Err(Rejected::GoneSender);
         }
         Ok(())
+    }
+
+    /// Who says that this incarnation was removed is to be a member. A stranger may be wrong about one that holds something; one that holds nothing had
+    /// better begin again.
+    fn may_remove(&self, envelope: &Envelope, out: &mut Vec<Effect>) -> Result<(), Rejected> {
+        if self.is_of_living_dc() {
+            self.is_a_member(envelope, out)
+        } else {
+            self.is_not_gone(envelope, out)
+        }
     }
 
     /// Whether a stranger shows by its picture that a member has let it in who is gone by now, and whose news of it got lost with it. Only its own

@@ -92,6 +92,6 @@ fn one_that_its_contact_point_has_shut_out_ends() {
     };
     for mut x in [searching(Settings::default(), None), asking()] {
         let effects = step(&mut x, 5, Event::QuarantinedBy { node: node("a") });
-        assert_eq!(effects, [ended.clone()]);
+        assert_eq!(effects, core::slice::from_ref(&ended));
     }
 }
