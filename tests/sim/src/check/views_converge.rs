@@ -35,6 +35,9 @@ impl Rule for ViewsConverge {
                 return Err(differ(world, (before, seen), (place, state)));
             }
             let dc = view::dc(world, place);
+            if !living.contains(dc) {
+                continue;
+            }
             let (before, seen) = *of_dc.entry(dc).or_insert((place, state));
             if !view::alike(seen, state) {
                 return Err(differ(world, (before, seen), (place, state)));
