@@ -1,10 +1,12 @@
 //! What must never be, whatever happens, and what must be once it is quiet again: one file a rule.
 //!
-//! Each rule knows the specification and nothing of how the product keeps to it. Each has failed once on a planted bug: `tests/planted.rs`.
+//! Each rule knows the specification and nothing of how the product keeps to it. Each has failed once on a planted bug: `tests/planted`.
 
 pub mod broadcasts_arrive;
 pub mod callbacks_come_once;
 pub mod consensus_holds;
+pub mod decides_for_its_own;
+pub mod distance_downs_nobody;
 pub mod downed_nodes_end;
 pub mod events_fold;
 pub mod explanations_replay;
@@ -49,6 +51,8 @@ impl Default for Rules {
             Box::new(removed_stays_removed::RemovedStaysRemoved::default()),
             Box::new(one_leader::OneLeader::default()),
             Box::new(downed_nodes_end::DownedNodesEnd::default()),
+            Box::new(decides_for_its_own::DecidesForItsOwn),
+            Box::new(distance_downs_nobody::DistanceDownsNobody::default()),
             Box::new(events_fold::EventsFold::default()),
             Box::new(explanations_replay::ExplanationsReplay),
             Box::new(callbacks_come_once::CallbacksComeOnce::default()),

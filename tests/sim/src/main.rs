@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use granary_sim::measure::{Detection, Growth, detect, grow};
-use granary_sim::random::{Broken, check};
+use granary_sim::random::{Broken, check, is_far};
 use granary_sim::run::LINES_BEFORE;
 
 /// Runs the cluster core in simulation for as long as it is let.
@@ -31,6 +31,9 @@ enum Command {
         /// How many at a time.
         #[arg(long, default_value_t = 1)]
         jobs: u64,
+        /// Of these, only those with several data centres.
+        #[arg(long)]
+        far: bool,
         /// How much of what happened before is printed.
         #[arg(long, default_value_t = LINES_BEFORE)]
         lines: usize,
@@ -49,8 +52,16 @@ fn main() -> ExitCode {
             from,
             count,
             jobs,
+            far,
             lines,
-        } => seeds(from..from.saturating_add(count), jobs.max(1), lines),
+        } => {
+            let wanted = |seed: u64| !far || is_far(seed);
+            seeds(
+                from..from.saturating_add(count),
+                wanted,
+                (jobs.max(1), lines),
+            )
+        }
         Command::Measure { sizes } => measure(&sizes),
     };
     match told {
@@ -61,13 +72,20 @@ fn main() -> ExitCode {
 }
 
 /// Every seed, until one breaks a rule. True if none does.
-fn seeds(seeds: Range<u64>, jobs: u64, lines: usize) -> std::io::Result<bool> {
+fn seeds(
+    seeds: Range<u64>,
+    wanted: impl Fn(u64) -> bool + Sync,
+    (jobs, lines): (u64, usize),
+) -> std::io::Result<bool> {
     let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
     let work = || -> Option<Box<Broken>> {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if !seeds.contains(&seed) || stop.load(Ordering::Relaxed) {
                 return None;
+            }
+            if !wanted(seed) {
+                continue;
             }
             if let Err(broken) = check(seed, lines) {
                 stop.store(true, Ordering::Relaxed);

@@ -1,4 +1,8 @@
 //! Scenarios that nobody wrote: from a seed, a cluster, a time of faults, and a time of quiet in which everything must come right.
+//!
+//! Some seeds have several data centres. That is drawn apart, so that the others are what they were without it.
+
+mod far;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,6 +15,7 @@ use crate::run::{Replay, Steps, play};
 use crate::scenario::{Action, Link, Links, Scenario, Step};
 use crate::trace::Line;
 use crate::world::{AGREED, Wire, World};
+use far::Far;
 
 /// How long faults go on.
 const FAULTS: Duration = Duration::from_secs(60);
@@ -26,8 +31,8 @@ pub const LAST_WORD: &str = "quiet ";
 const LAST_WORDS_BEFORE: Duration = Duration::from_secs(10);
 
 /// The sample of a size and a strategy, of which the rest is drawn.
-fn draft(rng: &mut Rng) -> Scenario {
-    let nodes = rng.usize(3..=8);
+fn draft(rng: &mut Rng, far: Option<&Far>) -> Scenario {
+    let nodes = far.map_or_else(|| rng.usize(3..=8), Far::nodes);
     let quorum = nodes / 2 + 1;
     let strategy = match rng.u8(0..5) {
         0 => format!("downing.strategy = \"static-quorum\"\ndowning.quorum-size = {quorum}"),
@@ -44,28 +49,46 @@ fn draft(rng: &mut Rng) -> Scenario {
         "[cluster]\nstable-after = \"5s\"\n{strategy}\ndowning.down-all-when-unstable = \"{unstable}\"\n"
     );
     // Two contact points of many nodes may well find only each other after a restart.
-    let seeds = match rng.u8(0..3) {
-        0 => "[\"a\", \"b\"]",
-        1 => "[\"a\", \"b\", \"c\"]",
-        _ => "\"all\"",
+    let seeds = match (rng.u8(0..3), far) {
+        (0, Some(far)) => format!(
+            "{:?}",
+            far.first_of_each()
+                .into_iter()
+                .map(name)
+                .collect::<Vec<_>>()
+        ),
+        (0, None) => "[\"a\", \"b\"]".to_owned(),
+        (1, _) => "[\"a\", \"b\", \"c\"]".to_owned(),
+        (_, _) => "\"all\"".to_owned(),
     };
     for node in 0..nodes {
-        // Letters stand in the order of addresses.
-        let name = char::from(b'a' + u8::try_from(node).unwrap_or(0));
+        let name = name(node);
+        let dc = far.map_or_else(|| "default".to_owned(), |far| far.dc(node));
         let role = if rng.bool() { "\"web\"" } else { "" };
         let kinds = if 0 < rng.u8(0..4) { KIND } else { "other" };
         let capacity = rng.u8(0..4);
         text.push_str(&format!(
-            "[[node]]\nname = \"{name}\"\nroles = [{role}]\nseeds = {seeds}\nkinds = [\"{kinds}\"]\ncapacity = {capacity}\n"
+            "[[node]]\nname = \"{name}\"\ndc = \"{dc}\"\nroles = [{role}]\nseeds = {seeds}\nkinds = [\"{kinds}\"]\ncapacity = {capacity}\n"
         ));
     }
     Scenario::parse(&text).expect("a scenario that this file writes is one")
 }
 
+/// Letters stand in the order of addresses.
+fn name(node: usize) -> String {
+    char::from(b'a' + u8::try_from(node).unwrap_or(0)).to_string()
+}
+
+/// Whether a seed has several data centres.
+pub fn is_far(seed: u64) -> bool {
+    Far::of(seed).is_some()
+}
+
 /// The scenario of a seed.
 pub fn scenario(seed: u64) -> Scenario {
     let mut rng = Rng::with_seed(seed);
-    let mut scenario = draft(&mut rng);
+    let mut far = Far::of(seed);
+    let mut scenario = draft(&mut rng, far.as_ref());
     scenario.seed = seed;
     let count = scenario.nodes.len();
     let mut steps = Vec::new();
@@ -83,8 +106,9 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut cuts = Vec::new();
     for _ in 0..rng.usize(2..=10) {
         let at = Duration::from_millis(rng.u64(5_000..55_000));
-        let fault = fault(&mut rng, count);
-        if is_one_more_partition(&mut cuts, at, &fault) {
+        let fault = far.as_mut().and_then(Far::fault);
+        let fault = fault.unwrap_or_else(|| self::fault(&mut rng, count));
+        if is_one_more_partition(&mut cuts, at, &fault, far.as_ref()) {
             continue;
         }
         for (after, action) in fault {
@@ -166,13 +190,15 @@ fn shared(rng: &mut Rng, count: usize) -> Action {
 }
 
 /// Whether a fault cuts the network, or has an operator decide who is dead, while another one does, or has done so shortly before. No policy promises that
-/// one side alone survives two partitions that overlap, or an operator who decides otherwise on the other side.
+/// one side alone survives two partitions that overlap, or an operator who decides otherwise on the other side. Between data centres there is nothing to decide.
 fn is_one_more_partition(
     cuts: &mut Vec<(Duration, Duration)>,
     at: Duration,
     fault: &[(Duration, Action)],
+    far: Option<&Far>,
 ) -> bool {
     let lasts = match fault {
+        [(_, Action::Cut(links)), _] if far.is_some_and(|far| far.is_far(links)) => return false,
         [(_, Action::Cut(_)), (heals, _)] => *heals,
         [(_, Action::Down { .. })] => Duration::ZERO,
         _ => return false,

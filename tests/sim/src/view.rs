@@ -31,6 +31,23 @@ pub fn settled(world: &World) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The data centre of a node.
+pub fn dc(world: &World, place: usize) -> &str {
+    &world.hosts()[place].node.profile.dc
+}
+
+/// The data centres that are led by somebody who was let up: in all others nobody may decide about those that are gone, and what is left waits for
+/// an operator.
+pub fn living_dcs(world: &World) -> BTreeSet<&str> {
+    let was_up = |place: &usize| {
+        let own = world.state(*place).zip(world.hosts()[*place].this.as_ref());
+        let own = own.and_then(|(state, this)| state.member(this));
+        own.is_some_and(|own| own.up_number.is_some())
+    };
+    let living = settled(world).filter(was_up);
+    living.map(|place| dc(world, place)).collect()
+}
+
 /// A status as scenarios write it.
 pub fn word(status: &Status) -> &'static str {
     status.name()

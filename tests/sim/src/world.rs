@@ -8,6 +8,7 @@ mod steps;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -194,7 +195,7 @@ impl Ord for Entry {
     }
 }
 
-/// The one lease that `lease-majority` asks for. It lies outside of every partition.
+/// The lease that `lease-majority` asks for. It lies outside of every partition.
 #[derive(Debug, Default)]
 struct Lease {
     holder: Option<UniqueAddress>,
@@ -211,7 +212,8 @@ pub struct World {
     network: Network,
     hosts: Vec<Host>,
     places: BTreeMap<Address, usize>,
-    lease: Lease,
+    /// One for each data centre: each decides for itself, and must not be kept from it by another.
+    leases: BTreeMap<Arc<str>, Lease>,
     watches: Vec<Box<dyn Watch>>,
     tamper: Option<Box<dyn Tamper>>,
     listening: bool,
@@ -245,7 +247,7 @@ impl World {
             entries: 0,
             network,
             hosts,
-            lease: Lease::default(),
+            leases: BTreeMap::new(),
             watches: Vec::new(),
             tamper: None,
             listening: true,
@@ -392,15 +394,21 @@ impl World {
         self.watches = watches;
     }
 
-    fn lease_answer(&mut self, asker: &UniqueAddress) -> LeaseAnswer {
-        let lapsed = self
-            .lease
+    fn lease_of(&mut self, host: usize) -> &mut Lease {
+        let dc = Arc::clone(&self.hosts[host].node.profile.dc);
+        self.leases.entry(dc).or_default()
+    }
+
+    fn lease_answer(&mut self, host: usize, asker: &UniqueAddress) -> LeaseAnswer {
+        let now = self.now;
+        let lease = self.lease_of(host);
+        let lapsed = lease
             .ended
-            .is_some_and(|ended| ended + LEASE_HELD_AFTER_END <= self.now);
-        let free = self.lease.holder.is_none() || lapsed;
-        if free || self.lease.holder.as_ref() == Some(asker) {
-            self.lease.holder = Some(asker.clone());
-            self.lease.ended = None;
+            .is_some_and(|ended| ended + LEASE_HELD_AFTER_END <= now);
+        let free = lease.holder.is_none() || lapsed;
+        if free || lease.holder.as_ref() == Some(asker) {
+            lease.holder = Some(asker.clone());
+            lease.ended = None;
             return LeaseAnswer::Acquired;
         }
         LeaseAnswer::Denied
@@ -408,8 +416,10 @@ impl World {
 
     /// A process is gone: what it leaves behind outside of itself.
     fn buried(&mut self, host: usize) {
-        if self.lease.holder.is_some() && self.lease.holder == self.hosts[host].this {
-            self.lease.ended.get_or_insert(self.now);
+        let (this, now) = (self.hosts[host].this.clone(), self.now);
+        let lease = self.lease_of(host);
+        if lease.holder.is_some() && lease.holder == this {
+            lease.ended.get_or_insert(now);
         }
         self.changed.insert(host);
     }

@@ -9,6 +9,8 @@
 //! [`rival`](super::machine) ends one of them.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -29,6 +31,9 @@ pub(super) const KNOWN_MEMBERS_MAX: usize = 32;
 const HEARD_MAX: usize = 8;
 /// A cluster of which a member was heard lives for so long, at least.
 const HEARD_COUNTS: Duration = Duration::from_secs(15);
+
+/// So many addresses are named in the log at most.
+const NAMED_MAX: usize = 8;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,41 +186,130 @@ impl Bootstrap {
     }
 
     fn may_form(&self, now: Time) -> bool {
-        let is_alone = |address: &Address| {
-            let said = self.alone.get(address);
-            said.is_some_and(|at| now.since(*at) < ANSWER_COUNTS)
+        self.hindrance(now).is_none()
+    }
+
+    /// What keeps this node from forming a cluster: what lasts longest first.
+    fn hindrance(&self, now: Time) -> Option<Hindrance> {
+        let first = match self.settings.mode {
+            BootstrapMode::SeedNodes => self.contact_points.first(),
+            BootstrapMode::StableObservation => self.contact_points.iter().min(),
         };
-        let (mut asked, mut answered) = (0, 0);
-        for other in self.contact_points.iter().filter(|it| **it != self.this) {
-            asked += 1;
-            answered += usize::from(is_alone(other));
+        if !self.settings.new_cluster_enabled {
+            return Some(Hindrance::NotEnabled);
+        } else if !self.contact_points.contains(&self.this) {
+            return Some(Hindrance::NoContactPoint);
+        } else if first != Some(&self.this) {
+            return Some(Hindrance::NotFirst);
         }
-        let lives = |at: Time| now.since(at) < HEARD_COUNTS;
-        if self.last_heard.is_some_and(lives)
-            || !self.settings.new_cluster_enabled
-            || !self.contact_points.contains(&self.this)
-            || answered + 1 < self.settings.required_contact_points as usize
-        {
-            return false;
-        }
-        let all = answered == asked;
-        if let Some(known) = &self.known
-            && !(all && self.is_stopped(known, is_alone))
-        {
+        let others = self.contact_points.iter().filter(|it| **it != self.this);
+        let (asked, alone) = others.fold((0, 0), |(asked, alone), it| {
+            (asked + 1, alone + usize::from(self.is_alone_now(now, it)))
+        });
+        let is_stopped = |known| self.is_stopped(known, |it| self.is_alone_now(now, it));
+        if alone + 1 < self.settings.required_contact_points as usize {
+            Some(Hindrance::TooFew)
+        } else if self.known.is_some() && alone < asked {
             // The others may well go on without this node: their silence means nothing.
-            return false;
-        }
-        match self.settings.mode {
-            BootstrapMode::SeedNodes => {
-                self.contact_points.first() == Some(&self.this)
-                    && (all || self.seed_node_timeout <= now.since(self.started))
-            }
-            BootstrapMode::StableObservation => {
-                self.contact_points.iter().min() == Some(&self.this)
-                    && self.settings.stable_margin <= now.since(self.changed)
-            }
+            Some(Hindrance::Silent)
+        } else if !self.known.as_ref().is_none_or(is_stopped) {
+            Some(Hindrance::MembersLost)
+        } else if (self.last_heard).is_some_and(|at| now.since(at) < HEARD_COUNTS) {
+            Some(Hindrance::Heard)
+        } else {
+            let is_over = match self.settings.mode {
+                BootstrapMode::SeedNodes => {
+                    alone == asked || self.seed_node_timeout <= now.since(self.started)
+                }
+                BootstrapMode::StableObservation => {
+                    self.settings.stable_margin <= now.since(self.changed)
+                }
+            };
+            (!is_over).then_some(Hindrance::Soon)
         }
     }
+
+    fn is_alone_now(&self, now: Time, address: &Address) -> bool {
+        let said = self.alone.get(address);
+        said.is_some_and(|at| now.since(*at) < ANSWER_COUNTS)
+    }
+
+    /// Why this node goes on searching, and what somebody can do about it, for the log.
+    pub(super) fn why_it_waits(&self, now: Time) -> String {
+        let this = &self.this;
+        let not_alone = |addresses: &[Address]| {
+            let others = addresses.iter().filter(|it| *it != this);
+            let others = others.filter(|it| !self.is_alone_now(now, it));
+            named(others)
+        };
+        let by_hand = format!("tell this node to join {this}, which is itself");
+        let all_the_same = format!("; to form one here all the same, {by_hand}");
+        let reason = match self.hindrance(now) {
+            Some(Hindrance::NotEnabled) => format!(
+                "bootstrap.new-cluster-enabled = false keeps it from forming a cluster{all_the_same}"
+            ),
+            Some(Hindrance::NoContactPoint) => format!(
+                "it is not one of its own contact points, so it forms no cluster{all_the_same}"
+            ),
+            Some(Hindrance::NotFirst) => {
+                let first = match self.settings.mode {
+                    BootstrapMode::SeedNodes => "the first contact point",
+                    BootstrapMode::StableObservation => "the contact point of the lowest address",
+                };
+                format!("only {first} forms a cluster{all_the_same}")
+            }
+            Some(Hindrance::TooFew) => format!(
+                "bootstrap.required-contact-points = {} wants more of them to answer than do; silent, or members of a cluster: {}{all_the_same}",
+                self.settings.required_contact_points,
+                not_alone(&self.contact_points)
+            ),
+            Some(Hindrance::Silent) => format!(
+                "it once belonged to a cluster, and forms it again only when all contact points say that they are alone; these do not: {}; if they are gone for good, take them from the contact points, or {by_hand}",
+                not_alone(&self.contact_points)
+            ),
+            Some(Hindrance::MembersLost) => {
+                let known = self.known.as_ref();
+                let members = known.map_or(&[][..], |known| &known.members);
+                format!(
+                    "it once belonged to a cluster, and forms it again only when more than half of its last {} members say that they are alone; these do not: {}; if they are lost for good, {by_hand}",
+                    members.len(),
+                    not_alone(members)
+                )
+            }
+            Some(Hindrance::Heard) => "a member of its cluster was heard a moment ago".into(),
+            Some(Hindrance::Soon) | None => return "no contact point has let it in yet".into(),
+        };
+        format!("no contact point has let it in yet; {reason}")
+    }
+}
+
+/// What keeps a node from forming a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hindrance {
+    NotEnabled,
+    NoContactPoint,
+    NotFirst,
+    /// Fewer contact points have answered than are required.
+    TooFew,
+    /// Its cluster may go on at contact points that say nothing.
+    Silent,
+    /// Too few of the members that it knew last say that they are alone.
+    MembersLost,
+    /// A member was heard.
+    Heard,
+    /// Only time has to pass.
+    Soon,
+}
+
+/// The first few addresses, and how many more there are.
+fn named<'a>(addresses: impl Iterator<Item = &'a Address>) -> String {
+    let all: Vec<String> = addresses.map(ToString::to_string).collect();
+    let first = all.get(..NAMED_MAX.min(all.len())).unwrap_or_default();
+    let more = match all.len() - first.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    first.join(", ") + &more
 }
 
 #[cfg(test)]
@@ -384,6 +478,71 @@ mod tests {
         assert_eq!(first.step(at(0)), ask(&["b", "c"]));
         first.is_alone(at(10), &address("c"), Some(ClusterId(1)));
         assert_eq!(first.step(at(10)), Some(Step::Form));
+    }
+
+    #[test]
+    fn a_node_that_waits_says_what_for_and_what_can_be_done() {
+        let first = "no contact point has let it in yet; ";
+        let why = |this: &str, hosts: &[&str], change: fn(&mut BootstrapSettings), of| {
+            let mut node = bootstrap(this, hosts, change);
+            node.known = of;
+            node.is_alone(at(0), &address("b"), None);
+            let why = node.why_it_waits(at(0));
+            why.strip_prefix(first).map(ToString::to_string)
+        };
+        let kept = "it once belonged to a cluster, and forms it again only when ";
+        let by_hand = "tell this node to join a:7000, which is itself";
+        assert_eq!(why("a", &["a", "c"], |_| {}, None), None);
+        let same = |host: &str| {
+            format!(
+                "; to form one here all the same, tell this node to join {host}:7000, which is itself"
+            )
+        };
+        let with = |text: &str, host: &str| Some(format!("{text}{}", same(host)));
+        assert_eq!(
+            why("a", &["a"], |it| it.new_cluster_enabled = false, None),
+            with(
+                "bootstrap.new-cluster-enabled = false keeps it from forming a cluster",
+                "a"
+            )
+        );
+        assert_eq!(
+            why("x", &["a"], |_| {}, None),
+            with(
+                "it is not one of its own contact points, so it forms no cluster",
+                "x"
+            )
+        );
+        assert_eq!(
+            why("b", &["a", "b"], |_| {}, None),
+            with("only the first contact point forms a cluster", "b")
+        );
+        assert_eq!(
+            why(
+                "a",
+                &["a", "b", "c", "d"],
+                |it| it.required_contact_points = 3,
+                None
+            ),
+            with(
+                "bootstrap.required-contact-points = 3 wants more of them to answer than do; silent, or members of a cluster: c:7000, d:7000",
+                "a"
+            )
+        );
+        assert_eq!(
+            why("a", &["a", "b", "c"], |_| {}, known(&["a"])),
+            Some(format!(
+                "{kept}all contact points say that they are alone; these do not: c:7000; if they are gone for good, take them from the contact points, or {by_hand}"
+            ))
+        );
+        assert_eq!(
+            why("a", &["a", "b"], |_| {}, known(&["a", "b", "c", "d"])),
+            Some(format!(
+                "{kept}more than half of its last 4 members say that they are alone; these do not: c:7000, d:7000; if they are lost for good, {by_hand}"
+            ))
+        );
+        let many: Vec<Address> = (0..10).map(|n| address(&format!("m{n}"))).collect();
+        assert!(named(many.iter()).ends_with("m7:7000 and 2 more"));
     }
 
     #[test]

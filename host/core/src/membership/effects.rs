@@ -103,7 +103,7 @@ pub enum Effect {
     },
 }
 
-/// What to do with the lease.
+/// What to do with the lease. Each data centre has one of its own: a partition of one is no business of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseRequest {
     /// Get it.

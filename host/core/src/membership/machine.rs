@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use self::join::Asking;
 use self::leader::Duty;
 use super::address::{Address, UniqueAddress};
 use super::bootstrap::Bootstrap;
@@ -65,6 +66,8 @@ mod shown_tests;
 #[cfg(test)]
 mod tell_tests;
 #[cfg(test)]
+mod unanswered_tests;
+#[cfg(test)]
 mod watch_tests;
 #[cfg(test)]
 mod world_tests;
@@ -76,13 +79,8 @@ enum Phase {
     Idle,
     /// It asks contact points whether they belong to a cluster.
     Searching,
-    /// It asked this node to let it in, and gives up then.
-    Asking {
-        whom: Address,
-        until: Time,
-        /// Not before then is it asked again, should it turn out that its welcome got lost.
-        again: Time,
-    },
+    /// It asked a node to let it in.
+    Asking(Asking),
     /// It was let in.
     Member,
     /// It is over.
@@ -142,6 +140,8 @@ pub struct Membership {
     kept: Option<KnownCluster>,
     /// Who formed the cluster; this node until it has joined one.
     founder: UniqueAddress,
+    /// When it was let in only other data centres had members that count.
+    is_from_afar: bool,
     /// Whom new nodes ask.
     contact_points: Vec<Address>,
     /// The incarnations at this address of which this one was told.
@@ -209,6 +209,7 @@ impl Membership {
             cluster: known.as_ref().map(|known| known.id),
             kept: known,
             founder: this.clone(),
+            is_from_afar: false,
             contact_points: Vec::new(),
             after: Vec::new(),
             phase: Phase::Idle,
@@ -285,7 +286,7 @@ impl Membership {
     pub fn next_wake(&self) -> Option<Time> {
         match self.phase {
             Phase::Ended => None,
-            Phase::Idle | Phase::Searching | Phase::Asking { .. } => {
+            Phase::Idle | Phase::Searching | Phase::Asking(_) => {
                 let waits = self.consensus.next_wake();
                 self.join_wake().into_iter().chain(waits).min()
             }

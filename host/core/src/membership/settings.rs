@@ -76,7 +76,7 @@ pub struct Settings {
     /// How long the picture must not have changed before downing decides: 20 s. May stand here or as `downing.stable-after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable_after: Option<Period>,
-    /// A node that waits for its join asks again after so long.
+    /// A node that was not let in for so long by the one that it asks looks for another. Until then it asks again and again, at ever longer distances.
     #[serde(with = "span")]
     pub retry_unsuccessful_join_after: Duration,
     /// How long a first contact point waits for the others before it forms a cluster.
@@ -120,7 +120,7 @@ pub struct RoleSettings {
 ///
 /// What a node knew last may be old, and then two clusters of one id can come to be. Members tell contact points that are missing among them of their
 /// cluster; where the two meet, the one with fewer members ends, and its nodes, started again, join the other. If most of the members are lost
-/// for good, a node forms the cluster again when it is told to join itself.
+/// for good, a node forms the cluster again when it is told to join itself; its log names those that it waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BootstrapSettings {

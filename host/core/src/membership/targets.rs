@@ -49,8 +49,9 @@ impl Targets {
     ) -> Vec<UniqueAddress> {
         let mut local: Vec<_> = local_candidates(view).collect();
         shuffle(&mut local, random);
+        // Any of them: the same one each time may be dead, and nobody know it.
         let across = self.across(view, random);
-        let across = across.first().copied();
+        let across = below(random, across.len()).and_then(|at| across.get(at).copied());
         local.truncate(most.saturating_sub(usize::from(across.is_some())));
         local
             .into_iter()
@@ -116,21 +117,19 @@ impl Targets {
             return Vec::new();
         }
         let most = usize::try_from(self.cross_dc_connections).unwrap_or(usize::MAX);
-        let mut by_dc = view.oldest_by_dc(most);
+        // Who is out of reach keeps nobody from speaking in its place: while the oldest are being found dead, the others would not be heard of.
+        let can_speak = |member: &Member| match member.dc().as_ref() == view.dc() {
+            true => member.node == *view.me() || view.is_reachable(&member.node),
+            false => can_gossip(view, &member.node),
+        };
+        let mut by_dc = view.oldest_by_dc(most, can_speak);
         let ours = by_dc.remove(view.dc()).unwrap_or_default();
         if !ours.iter().any(|member| member.node == *view.me()) {
             return Vec::new();
         }
-        let speak = |members: Vec<&'a Member>| {
-            let nodes = members.into_iter().map(|member| &member.node);
-            nodes
-                .filter(|node| can_gossip(view, node))
-                .collect::<Vec<_>>()
-        };
-        let mut others: Vec<_> = by_dc.into_values().map(speak).collect();
-        others.retain(|nodes| !nodes.is_empty());
+        let mut others: Vec<_> = by_dc.into_values().collect();
         match below(random, others.len()) {
-            Some(at) => others.swap_remove(at),
+            Some(at) => others.swap_remove(at).iter().map(|it| &it.node).collect(),
             None => Vec::new(),
         }
     }

@@ -345,10 +345,14 @@ impl<'a> View<'a> {
             .map(|member| &member.node)
     }
 
-    /// The oldest members of each data centre, at most so many: they speak for it.
-    pub fn oldest_by_dc(&self, most: usize) -> BTreeMap<Arc<str>, Vec<&'a Member>> {
+    /// The oldest of those members of each data centre that can speak, at most so many: they speak for it.
+    pub fn oldest_by_dc(
+        &self,
+        most: usize,
+        can_speak: impl Fn(&Member) -> bool,
+    ) -> BTreeMap<Arc<str>, Vec<&'a Member>> {
         let mut by_dc: BTreeMap<Arc<str>, Vec<&'a Member>> = BTreeMap::new();
-        for member in self.gossip.members() {
+        for member in self.gossip.members().iter().filter(|one| can_speak(one)) {
             by_dc.entry(member.dc().clone()).or_default().push(member);
         }
         for members in by_dc.values_mut() {

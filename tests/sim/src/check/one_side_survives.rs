@@ -1,4 +1,6 @@
 //! Of two sides of a partition at most one survives: once it is quiet, all nodes that run and belong to a cluster belong to one.
+//!
+//! Where nobody is left who was ever let up there is no side: what is left waits for an operator.
 
 use super::Rule;
 use crate::view;
@@ -13,6 +15,9 @@ impl Rule for OneSideSurvives {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
+        if view::living_dcs(world).is_empty() {
+            return Ok(());
+        }
         let settled: Vec<usize> = view::settled(world).collect();
         for place in &settled {
             for other in &settled {

@@ -1,6 +1,11 @@
-//! Once it is quiet, all nodes that run see the same members, the view has converged, and it holds no node that is gone.
+//! Once it is quiet, all nodes that run see the same members, the view has converged, and it holds no node that is gone and no data centre that is away.
 //!
-//! Where nobody is left who was ever let up, nobody may decide about those that are gone, and what is left waits for an operator.
+//! Where nobody is left in a data centre who was ever let up, nobody may decide about those of it that are gone, and what is left waits for an operator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use granary_core::membership::member::Member;
+use granary_core::membership::state::ClusterState;
 
 use super::Rule;
 use crate::view;
@@ -15,45 +20,74 @@ impl Rule for ViewsConverge {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
-        let was_up = |place: usize| {
-            let own = world.state(place).zip(world.hosts()[place].this.as_ref());
-            let own = own.and_then(|(state, this)| state.member(this));
-            own.is_some_and(|own| own.up_number.is_some())
-        };
-        if !view::settled(world).any(was_up) {
+        let living = view::living_dcs(world);
+        if living.is_empty() {
             return Ok(());
         }
-        let mut first = None;
+        let (mut first, mut of_dc) = (None, BTreeMap::new());
         for place in view::settled(world) {
-            let name = &world.hosts()[place].node.name;
             let Some(state) = world.state(place) else {
                 continue;
             };
-            if !state.converged {
-                return Err(format!(
-                    "{name} has not converged: {}",
-                    view::shown(world, state)
-                ));
+            holds_the_living(world, place, state, &living)?;
+            let (before, seen): (usize, &ClusterState) = *first.get_or_insert((place, state));
+            if seen.members != state.members {
+                return Err(differ(world, (before, seen), (place, state)));
             }
-            let gone = view::all(state)
-                .find(|member| !view::running(world).any(|running| *running == member.node));
-            if let Some(gone) = gone {
-                return Err(format!(
-                    "{name} still has {} in its view, who does not run: {}",
-                    world.name(&gone.node),
-                    view::shown(world, state)
-                ));
+            let dc = view::dc(world, place);
+            if !living.contains(dc) {
+                continue;
             }
-            let (before, seen) = *first.get_or_insert((place, state));
+            let (before, seen) = *of_dc.entry(dc).or_insert((place, state));
             if !view::alike(seen, state) {
-                return Err(format!(
-                    "{} sees {}, and {name} sees {}",
-                    world.hosts()[before].node.name,
-                    view::shown(world, seen),
-                    view::shown(world, state)
-                ));
+                return Err(differ(world, (before, seen), (place, state)));
             }
         }
         Ok(())
+    }
+}
+
+fn differ(
+    world: &World,
+    (before, seen): (usize, &ClusterState),
+    (place, state): (usize, &ClusterState),
+) -> String {
+    format!(
+        "{} sees {}, and {} sees {}",
+        world.hosts()[before].node.name,
+        view::shown(world, seen),
+        world.hosts()[place].node.name,
+        view::shown(world, state)
+    )
+}
+
+fn holds_the_living(
+    world: &World,
+    place: usize,
+    state: &ClusterState,
+    living: &BTreeSet<&str>,
+) -> Result<(), String> {
+    let name = &world.hosts()[place].node.name;
+    if !state.converged && living.contains(view::dc(world, place)) {
+        return Err(format!(
+            "{name} has not converged: {}",
+            view::shown(world, state)
+        ));
+    }
+    let is_gone = |member: &&Member| {
+        living.contains(member.dc().as_ref())
+            && !view::running(world).any(|running| *running == member.node)
+    };
+    if let Some(gone) = view::all(state).find(is_gone) {
+        return Err(format!(
+            "{name} still has {} in its view, who does not run: {}",
+            world.name(&gone.node),
+            view::shown(world, state)
+        ));
+    }
+    let mut away = state.unreachable_dcs.iter();
+    match away.find(|dc| living.contains(dc.as_ref())) {
+        Some(dc) => Err(format!("{name} cannot reach {dc}, which is there")),
+        None => Ok(()),
     }
 }

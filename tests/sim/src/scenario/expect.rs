@@ -118,7 +118,7 @@ pub(super) fn read<'t>(
     let mut expects = Vec::new();
     for mut fields in tables {
         let when = when(reader, &mut fields);
-        let on = fields.take("on").map(|field| names.list(reader, &field));
+        let on = fields.take("on").map(|field| names.some(reader, &field));
         let found = reader.problems.len();
         let wants = wants(reader, &mut fields, names);
         if let Some((when, line)) = when {
@@ -279,6 +279,14 @@ fn event_name<'t>(reader: &mut Reader<'t>, field: &Field<'t>) -> Option<String> 
     None
 }
 
+/// What only some events have cannot be looked for in others.
+fn only(reader: &mut Reader<'_>, field: &Field<'_>, want: &EventWant, have: &[&str]) {
+    if let Some(name) = want.name.as_deref().filter(|name| !have.contains(name)) {
+        let have = have.join(" and ");
+        reader.slip(field, format!("{name} has none; {have} may"));
+    }
+}
+
 fn event<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names) -> Option<EventWant> {
     let mut fields = reader.table(field)?;
     let mut want = EventWant::default();
@@ -291,12 +299,16 @@ fn event<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names) -> Optio
     }
     if let Some(previous) = fields.take("previous") {
         want.previous = status(reader, &previous);
+        only(reader, &previous, &want, &["member-removed"]);
     }
     if let Some(role) = fields.take("role") {
         want.role = reader.text(&role);
+        only(reader, &role, &want, &["role-leader-changed"]);
     }
     if let Some(dc) = fields.take("dc") {
         want.dc = reader.text(&dc);
+        let of_dcs = ["unreachable-data-center", "reachable-data-center"];
+        only(reader, &dc, &want, &of_dcs);
     }
     if let Some(count) = fields.take("count") {
         want.count = reader.number(&count);

@@ -91,7 +91,27 @@ impl Names {
             .iter()
             .map(|name| self.find(reader, field, name))
             .collect();
-        found.into_iter().collect()
+        let found: Vec<usize> = found.into_iter().collect::<Option<_>>()?;
+        let mut before = BTreeSet::new();
+        if let Some(double) = found.iter().find(|node| !before.insert(**node)) {
+            reader.slip(field, format!("\"{}\" is there twice", self.name(*double)));
+            return None;
+        }
+        Some(found)
+    }
+
+    /// The same where nobody at all would mean nothing.
+    pub(super) fn some<'t>(
+        &self,
+        reader: &mut Reader<'t>,
+        field: &Field<'t>,
+    ) -> Option<Vec<usize>> {
+        let found = self.list(reader, field)?;
+        if found.is_empty() {
+            reader.slip(field, "names no node");
+            return None;
+        }
+        Some(found)
     }
 }
 
@@ -188,6 +208,10 @@ fn node<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'t>) -> Option<Node> {
             let value = reader.text(&value)?;
             profile.labels.insert(label.into(), value.into());
         }
+    }
+    if let Err(error) = profile.check() {
+        reader.problem(fields.line, &fields.key, error.to_string());
+        return None;
     }
     Some(Node {
         name,

@@ -123,8 +123,8 @@ impl<'t> Reader<'t> {
     pub(super) fn table(&mut self, field: &Field<'t>) -> Option<Fields<'t>> {
         let value = field.value.get_ref();
         let Some(table) = value.as_table() else {
-            let found = value.type_str();
-            self.slip(field, format!("a table is wanted, not a {found}"));
+            let found = kind(value);
+            self.slip(field, format!("a table is wanted, not {found}"));
             return None;
         };
         Some(self.open(&field.key, field.line, table))
@@ -148,13 +148,8 @@ impl<'t> Reader<'t> {
     /// The items of a list.
     pub(super) fn items(&mut self, field: &Field<'t>) -> Vec<Field<'t>> {
         let DeValue::Array(array) = field.value.get_ref() else {
-            self.slip(
-                field,
-                format!(
-                    "a list is wanted, not a {}",
-                    field.value.get_ref().type_str()
-                ),
-            );
+            let found = kind(field.value.get_ref());
+            self.slip(field, format!("a list is wanted, not {found}"));
             return Vec::new();
         };
         let item = |value: &'t Spanned<DeValue<'t>>| Field {
@@ -178,8 +173,8 @@ impl<'t> Reader<'t> {
         match field.value.get_ref().as_str() {
             Some(text) => Some(text.to_owned()),
             None => {
-                let found = field.value.get_ref().type_str();
-                self.slip(field, format!("a text is wanted, not a {found}"));
+                let found = kind(field.value.get_ref());
+                self.slip(field, format!("a text is wanted, not {found}"));
                 None
             }
         }
@@ -311,6 +306,18 @@ impl<'t> Reader<'t> {
         for field in fields.left.values() {
             self.slip(field, format!("unknown key; known here: {known}"));
         }
+    }
+}
+
+/// What a value is, in words.
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
     }
 }
 

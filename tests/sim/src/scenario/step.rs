@@ -261,7 +261,7 @@ impl<'t> StepReader<'_, 't> {
                 return None;
             }
         };
-        self.names.list(self.reader, &field).map(Some)
+        self.names.some(self.reader, &field).map(Some)
     }
 
     fn some_nodes(&mut self, fields: &mut Fields<'t>, what: &Field<'t>) -> Option<Vec<usize>> {
@@ -306,7 +306,14 @@ impl<'t> StepReader<'_, 't> {
 
     fn heal(&mut self, fields: &mut Fields<'t>) -> Option<Links> {
         let all = match fields.take("all") {
-            Some(field) => self.reader.flag(&field)?,
+            Some(field) => {
+                let all = self.reader.flag(&field)?;
+                if !all {
+                    self.reader.slip(&field, "only true means something");
+                    return None;
+                }
+                all
+            }
             None => false,
         };
         let links = self.links(fields)?;
@@ -336,18 +343,18 @@ impl<'t> StepReader<'_, 't> {
             (None, None, None) => return Some(Links::All),
             (None, None, Some(nodes)) => return Some(Links::Of(nodes)),
             (Some(from), None, None) => {
-                let from = self.names.list(self.reader, &from)?;
+                let from = self.names.some(self.reader, &from)?;
                 let to = others(&from);
                 (from, to)
             }
             (None, Some(to), None) => {
-                let to = self.names.list(self.reader, &to)?;
+                let to = self.names.some(self.reader, &to)?;
                 (others(&to), to)
             }
             (Some(from), Some(to), None) => {
                 let to_field = to.clone();
-                let from = self.names.list(self.reader, &from)?;
-                let to = self.names.list(self.reader, &to)?;
+                let from = self.names.some(self.reader, &from)?;
+                let to = self.names.some(self.reader, &to)?;
                 if from.len() == 1 && from == to {
                     self.reader.slip(&to_field, "a node has no link to itself");
                     return None;
@@ -432,6 +439,10 @@ impl<'t> StepReader<'_, 't> {
             lines.push((name, field.line));
             overlay(&mut own, &table);
         }
+        if own.is_empty() {
+            self.reader.slip(what, "names no setting");
+            return None;
+        }
         let mut settled = Vec::new();
         for node in nodes {
             overlay(&mut self.cluster[node], &own);
@@ -487,7 +498,7 @@ impl<'t> StepReader<'_, 't> {
                 std::slice::from_ref(node),
                 Process::Runs,
                 &[Process::Runs],
-                "it does not run",
+                "it does not run, or is paused",
             ),
             Action::Leave { node, .. } | Action::Down { node, .. } => {
                 if self.process[*node] == Process::Never {

@@ -148,6 +148,24 @@ fn a_step_says_which_of_its_values_will_not_do() {
             "do = \"down\"\nnodes = [\"a\", \"b\"]",
             "names one node at a time",
         ),
+        (
+            "do = \"start\"\nnodes = [\"a\", \"a\"]",
+            "step.nodes: \"a\" is there twice",
+        ),
+        ("do = \"start\"\nnodes = []", "step.nodes: names no node"),
+        ("do = \"cut\"\nfrom = []", "step.from: names no node"),
+        (
+            "do = \"heal\"\nall = false",
+            "step.all: only true means something",
+        ),
+        (
+            "do = \"settings\"\nnode = \"a\"",
+            "step.do: names no setting",
+        ),
+        (
+            "do = \"set-state\"\nnode = \"a\"\nkey = 7",
+            "step.key: a text is wanted, not a number",
+        ),
     ] {
         let found = step(rest);
         assert!(found.contains(wanted), "{rest}: {found}");
@@ -160,6 +178,15 @@ fn a_step_says_which_of_its_values_will_not_do() {
     );
     let found = slip("[[step]]\nat = \"soon\"\ndo = \"start\"\n");
     assert!(found.contains("\"soon\" is no span of time"), "{found}");
+}
+
+#[test]
+fn what_a_node_says_of_itself_is_checked_where_it_stands() {
+    let found = slip("[[node]]\nname = \"c\"\ndc = \"\"\n");
+    assert!(
+        found.starts_with("line 5: node: a data centre is 1 to 128 bytes"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -251,6 +278,18 @@ fn an_expectation_says_what_it_lacks() {
         (
             "at = \"1s\"\nstate = { colour = \"red\" }",
             "a node and a key are wanted",
+        ),
+        (
+            "at = \"1s\"\non = []\nconverged = true",
+            "expect.on: names no node",
+        ),
+        (
+            "at = \"1s\"\noldest = [\"a\"]",
+            "expect.oldest: a text is wanted, not a list",
+        ),
+        (
+            "at = \"1s\"\nevent = { name = \"leader-changed\", dc = \"x\" }",
+            "expect.event.dc: leader-changed has none; unreachable-data-center and reachable-data-center may",
         ),
     ] {
         let found = slip(&format!("[[expect]]\n{rest}\n"));

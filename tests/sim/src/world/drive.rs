@@ -323,10 +323,11 @@ impl World {
 
     fn lease(&mut self, host: usize, this: &UniqueAddress, request: LeaseRequest) {
         let answer = match request {
-            LeaseRequest::Acquire => self.lease_answer(this),
+            LeaseRequest::Acquire => self.lease_answer(host, this),
             LeaseRequest::Release => {
-                if self.lease.holder.as_ref() == Some(this) {
-                    self.lease = super::Lease::default();
+                let lease = self.lease_of(host);
+                if lease.holder.as_ref() == Some(this) {
+                    *lease = super::Lease::default();
                 }
                 LeaseAnswer::Released
             }

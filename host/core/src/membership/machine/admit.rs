@@ -49,7 +49,7 @@ impl Membership {
         match self.phase {
             Phase::Idle | Phase::Searching => return Err(NackReason::NotInACluster),
             // Whoever forms a cluster now would form a second one.
-            Phase::Asking { .. } => return Err(NackReason::NotAccepting),
+            Phase::Asking(_) => return Err(NackReason::NotAccepting),
             Phase::Member | Phase::Ended => {}
         }
         if question.name != self.settings.name {

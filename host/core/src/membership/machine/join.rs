@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::{Membership, Phase};
 use crate::id::Time;
-use crate::membership::address::Address;
+use crate::membership::address::{Address, UniqueAddress};
 use crate::membership::bootstrap::{Bootstrap, CONTACT_POINTS_MAX, Step};
 use crate::membership::effects::{Effect, JoinProblem, Marker, Rejected, TerminateReason};
 use crate::membership::inputs::{Answer, CommandError};
@@ -22,13 +22,41 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 /// The log hears of a search after each so many rounds of questions.
 const NOTICE_ASKS: u32 = 30;
 
+/// A wish to be let in that was not answered yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asking {
+    /// Whom it was told.
+    whom: Address,
+    /// It is given up then.
+    until: Time,
+    /// When it was told last.
+    asked: Time,
+    /// How long after that it is told again.
+    wait: Duration,
+}
+
+impl Asking {
+    fn new(whom: &Address, asked: Time, until: Time) -> Self {
+        Self {
+            whom: whom.clone(),
+            until,
+            asked,
+            wait: RETRY_SOON,
+        }
+    }
+
+    fn again(&self) -> Time {
+        self.asked.after(self.wait)
+    }
+}
+
 impl Membership {
     /// New contact points: whom this node asks until it has joined, and whom it looks for afterwards.
     pub(super) fn contacts(&mut self, now: Time, mut points: Vec<Address>, out: &mut Vec<Effect>) {
         points.truncate(CONTACT_POINTS_MAX);
         self.contact_points.clone_from(&points);
         match self.phase {
-            Phase::Idle | Phase::Searching | Phase::Asking { .. } => {}
+            Phase::Idle | Phase::Searching | Phase::Asking(_) => {}
             Phase::Member | Phase::Ended => return,
         }
         match &mut self.bootstrap {
@@ -67,7 +95,7 @@ impl Membership {
                 }
                 self.unanswered += 1;
                 if self.unanswered.is_multiple_of(NOTICE_ASKS) {
-                    self.say_why_nothing_happens(out);
+                    self.say_why_nothing_happens(now, out);
                 }
             }
             None => {}
@@ -75,14 +103,11 @@ impl Membership {
     }
 
     /// A node that waits for what will not come must say so, or nobody knows what to do about it.
-    fn say_why_nothing_happens(&mut self, out: &mut Vec<Effect>) {
-        let reason = match self.cluster {
-            Some(known) => alloc::format!(
-                "no contact point has let it in yet; it once belonged to the cluster {known} and forms it again only when all of them and most of its last members say that they are alone"
-            ),
-            None => "no contact point has let it in yet".into(),
-        };
-        out.push(Effect::Log(Marker::JoinFailed { by: None, reason }));
+    fn say_why_nothing_happens(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if let Some(bootstrap) = &self.bootstrap {
+            let reason = bootstrap.why_it_waits(now);
+            out.push(Effect::Log(Marker::JoinFailed { by: None, reason }));
+        }
     }
 
     /// An operator names the node to join through.
@@ -94,7 +119,7 @@ impl Membership {
     ) -> Result<Answer, CommandError> {
         match self.phase {
             Phase::Idle | Phase::Searching => {}
-            Phase::Asking { .. } | Phase::Member | Phase::Ended => {
+            Phase::Asking(_) | Phase::Member | Phase::Ended => {
                 return Err(CommandError::AlreadyJoined);
             }
         }
@@ -106,15 +131,20 @@ impl Membership {
         Ok(Answer::Done)
     }
 
-    /// Gives up what has taken too long.
+    /// Repeats what may have got lost, and gives up what has taken too long.
     pub(super) fn join_timers(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if let Phase::Asking { whom, until, .. } = &self.phase
-            && *until <= now
-        {
-            let whom = whom.clone();
-            self.try_again(now, now, &whom, out);
+        if let Phase::Asking(asking) = &mut self.phase {
+            let whom = asking.whom.clone();
+            if asking.until <= now {
+                self.try_again(now, now, &whom, out);
+            } else if asking.again() <= now {
+                // A wish is as easily lost as its answer. An answer may be long, so that who is slow is not asked ever faster.
+                asking.asked = now;
+                asking.wait = asking.wait.saturating_mul(2);
+                self.wish(&whom, None, out);
+            }
         }
-        let joining = matches!(self.phase, Phase::Searching | Phase::Asking { .. });
+        let joining = matches!(self.phase, Phase::Searching | Phase::Asking(_));
         if joining && self.join_until.is_some_and(|until| until <= now) {
             out.push(Effect::Log(Marker::JoinFailed {
                 by: None,
@@ -128,7 +158,7 @@ impl Membership {
     pub(super) fn join_wake(&self) -> Option<Time> {
         let step = match &self.phase {
             Phase::Searching => self.bootstrap.as_ref().and_then(Bootstrap::next_wake),
-            Phase::Asking { until, .. } => Some(*until),
+            Phase::Asking(asking) => Some(asking.until.min(asking.again())),
             Phase::Idle | Phase::Member | Phase::Ended => return None,
         };
         step.into_iter().chain(self.join_until).min()
@@ -217,7 +247,7 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) {
         let from = envelope.address();
-        if !matches!(&self.phase, Phase::Asking { whom, .. } if whom == from) {
+        if !matches!(&self.phase, Phase::Asking(asking) if asking.whom == *from) {
             return;
         }
         self.log_join_failed(from, reason, out);
@@ -242,7 +272,7 @@ impl Membership {
         welcome: &Welcome,
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
-        if !matches!(&self.phase, Phase::Asking { whom, .. } if whom == envelope.address()) {
+        if !matches!(&self.phase, Phase::Asking(asking) if asking.whom == *envelope.address()) {
             return Err(Rejected::Unexpected);
         }
         let Some(cluster) = envelope.cluster else {
@@ -258,6 +288,9 @@ impl Membership {
         self.founder = welcome.founder.clone();
         self.become_member(now);
         self.gossip = welcome.gossip.clone();
+        let mut members = self.gossip.members().iter();
+        let is_living = members.any(|member| member.status.counts());
+        self.is_from_afar = is_living && !self.is_of_living_dc();
         self.remember(out);
         self.gossip.see(&self.this);
         self.changed = true;
@@ -282,24 +315,25 @@ impl Membership {
     }
 
     fn ask(&mut self, now: Time, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
-        self.phase = Phase::Asking {
-            whom: whom.clone(),
-            until: now.after(self.settings.retry_unsuccessful_join_after),
-            again: now.after(RETRY_SOON),
-        };
+        let until = now.after(self.settings.retry_unsuccessful_join_after);
+        self.phase = Phase::Asking(Asking::new(whom, now, until));
         self.wish(whom, uid, out);
     }
 
     /// Somebody speaks to this incarnation as to a member while it waits for its welcome: it was let in, and the welcome got lost. Until it has it, it is
-    /// a member that answers nothing, and would be taken for dead.
-    pub(super) fn ask_for_lost_welcome(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let Phase::Asking { whom, again, .. } = &mut self.phase else {
-            return;
-        };
-        if *again <= now {
-            *again = now.after(RETRY_SOON);
-            let whom = whom.clone();
-            self.wish(&whom, None, out);
+    /// a member that answers nothing, and would be taken for dead. Whoever speaks knows of it, and can be reached; whoever let it in may not be.
+    pub(super) fn ask_for_lost_welcome(
+        &mut self,
+        now: Time,
+        member: &UniqueAddress,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Phase::Asking(asking) = &mut self.phase
+            && asking.asked.after(RETRY_SOON) <= now
+        {
+            asking.asked = now;
+            asking.whom.clone_from(&member.address);
+            self.wish(&member.address, Some(member.uid), out);
         }
     }
 
@@ -321,16 +355,17 @@ impl Membership {
         } else if when <= now {
             self.ask(now, whom, None, out);
         } else {
-            self.phase = Phase::Asking {
-                whom: whom.clone(),
-                until: when,
-                again: when,
-            };
+            self.phase = Phase::Asking(Asking::new(whom, now, when));
         }
     }
 
     /// It was said for good: the process had better stop than wait for nothing.
-    fn may_not_join(&mut self, by: &Address, reason: JoinProblem, out: &mut Vec<Effect>) {
+    pub(super) fn may_not_join(
+        &mut self,
+        by: &Address,
+        reason: JoinProblem,
+        out: &mut Vec<Effect>,
+    ) {
         let by = by.clone();
         self.end(TerminateReason::JoinRefused { by, reason }, out);
     }

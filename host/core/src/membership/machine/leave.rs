@@ -112,15 +112,24 @@ impl Membership {
         match self.own_status() {
             Some(Status::Exiting) => self.begin_exit(ExitReason::Left, out),
             Some(Status::Down) => self.begin_exit(ExitReason::Downed, out),
+            Some(Status::Joining | Status::WeaklyUp) => self.begin_again_if_deserted(out),
             Some(
-                Status::Joining
-                | Status::WeaklyUp
-                | Status::Up
+                Status::Up
                 | Status::PreparingForShutdown
                 | Status::ReadyForShutdown
                 | Status::Leaving,
             ) => {}
             Some(Status::Removed) | None => self.end(TerminateReason::Removed, out),
+        }
+    }
+
+    /// The first of a data centre, whom another one has let in that has given itself up since, is not to go on as a cluster: that may have been the smaller
+    /// side of a partition, and the larger one does not know of this node.
+    fn begin_again_if_deserted(&mut self, out: &mut Vec<Effect>) {
+        let mut members = self.gossip.members().iter();
+        if self.is_from_afar && !members.any(|member| member.status.counts()) {
+            let this = self.this.clone();
+            self.down(&this, Decider::Others, out);
         }
     }
 
@@ -203,7 +212,7 @@ impl Membership {
     fn find(&self, target: &Target) -> Result<Member, CommandError> {
         match self.phase {
             Phase::Member => {}
-            Phase::Idle | Phase::Searching | Phase::Asking { .. } | Phase::Ended => {
+            Phase::Idle | Phase::Searching | Phase::Asking(_) | Phase::Ended => {
                 return Err(CommandError::NotJoined);
             }
         }

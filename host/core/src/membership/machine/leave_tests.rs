@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::shown_tests::{picture as shown_picture, shown, told};
-use super::world_tests::{World, address, all, from, gossip, member, node, statuses, step};
+use super::world_tests::{World, address, all, from, gossip, member, node, start, statuses, step};
+use crate::id::Time;
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::{Command, CommandId, Event, Target};
@@ -392,4 +393,65 @@ fn who_was_let_in_by_one_that_is_gone_makes_itself_known() {
     assert_eq!(seen("a b c"), "a b x:j, seen by a");
     // On its side of a partition `b` is dead: that is not taken over from a stranger.
     assert_eq!(seen("a b:d c"), "a b, seen by a");
+}
+
+#[test]
+fn whom_another_data_centre_has_lost_keeps_nobody_from_making_itself_known() {
+    // `b` was removed on the side of `c`, which let `x` in in its place and is gone.
+    let mut own = picture("a b@west c@south:d");
+    own.change(&node("a")).remove(&node("c")).unwrap();
+    let mut a = member(own);
+    let mut theirs = picture("a b:d@west c@south");
+    let x = Member::joining(node("x"), Profile::plain().into());
+    theirs.change(&node("c")).join(x).unwrap();
+    theirs.change(&node("c")).remove(&node("b")).unwrap();
+    step(&mut a, 0, from("x", 0, gossip(theirs)));
+    assert_eq!(shown_picture(a.gossip()), "a x:j, seen by a");
+}
+
+#[test]
+fn who_holds_nothing_begins_again_when_a_stranger_says_that_it_was_removed() {
+    let gone = || from("x", 0, Message::Gone);
+    let shut_out = || Event::QuarantinedBy { node: node("x") };
+    for word in [gone, shut_out] {
+        // All that it knows of its own data centre have joined, as it has.
+        let mut a = member(picture("a:w b:j c@west"));
+        step(&mut a, 0, word());
+        assert_eq!(a.own_status(), Some(Status::Down));
+        // The stranger may be on the wrong side of a partition, and this node on the right one.
+        let mut a = member(picture("a:w b c@west"));
+        step(&mut a, 0, word());
+        assert_eq!(a.own_status(), Some(Status::WeaklyUp));
+    }
+}
+
+#[test]
+fn the_first_of_a_data_centre_ends_with_the_one_that_let_it_in() {
+    let mut world = World::new();
+    for (host, dc) in [("a", "east"), ("b", "east"), ("x", "west")] {
+        let dc = dc.into();
+        let profile = Profile {
+            dc,
+            ..Profile::plain()
+        };
+        let settings = Settings::default();
+        let node = Membership::new(settings, node(host), profile, None, 1, Time(0)).unwrap();
+        world.add(host, node);
+    }
+    world.handle("a", start(&["a"]));
+    world.handle("b", start(&["a"]));
+    world.run_until(10_000);
+    // `b` is cut off, and lets `x` in; then its data centre is lost on this side.
+    world.cut("a", "b");
+    world.cut("a", "x");
+    world.handle("x", start(&["b"]));
+    world.run_until(12_000);
+    assert_eq!(world.status("b", "x"), Some(Status::Joining));
+    for host in ["a", "b"] {
+        let node = Target::Incarnation(node(host));
+        world.command("b", Command::Down { node });
+    }
+    world.run_until(30_000);
+    // Alone it would go on beside `a`, which it holds for dead, and which knows nothing of it.
+    assert_eq!(world.ended.get("x"), Some(&TerminateReason::Downed));
 }

@@ -63,7 +63,7 @@ impl Membership {
     ) -> Result<(), Rejected> {
         let from = &envelope.from;
         if envelope.to.is_some() && !envelope.message.is_of_handshake() {
-            self.ask_for_lost_welcome(now, out);
+            self.ask_for_lost_welcome(now, from, out);
         }
         match &envelope.message {
             Message::InitJoin(question) => self.on_init_join(envelope, question, out),
@@ -109,7 +109,7 @@ impl Membership {
                 self.on_delta((now, arrived), from, message, out)?;
             }
             Message::Gone => {
-                self.is_a_member(envelope, out)?;
+                self.may_remove(envelope, out)?;
                 self.on_gone(now, from, out);
             }
             Message::ExitingConfirmed => {
@@ -151,10 +151,22 @@ impl Membership {
         Ok(())
     }
 
+    /// Who says that this incarnation was removed is to be a member. A stranger may be wrong about one that holds something; one that holds nothing had
+    /// better begin again.
+    fn may_remove(&self, envelope: &Envelope, out: &mut Vec<Effect>) -> Result<(), Rejected> {
+        if self.is_of_living_dc() {
+            self.is_a_member(envelope, out)
+        } else {
+            self.is_not_gone(envelope, out)
+        }
+    }
+
     /// Whether a stranger shows by its picture that a member has let it in who is gone by now, and whose news of it got lost with it. Only its own
-    /// picture can tell of it then. That picture may come from the other side of a partition; it counts only if it takes nobody from this one.
+    /// picture can tell of it then. That picture may come from the other side of a partition; it counts only if it takes nobody from this one. Whom
+    /// another data centre has lost is that one's business.
     fn was_let_in(&self, from: &UniqueAddress, theirs: &Gossip) -> bool {
-        let mut staying = self.gossip.members().iter();
+        let members = self.gossip.members().iter();
+        let mut staying = members.filter(|member| self.is_own_dc(member));
         let takes = |member: &Member| {
             let known = theirs.member(&member.node);
             theirs.tombstones().contains(&member.node)

@@ -60,12 +60,19 @@ impl Membership {
         }
     }
 
-    /// Contact points at whose addresses nobody is a member and can be reached.
+    /// Contact points at whose addresses nobody is a member and can be reached. Of another data centre only some members are watched, and none by a data
+    /// centre of which nobody was let up.
     fn missing(&self) -> Vec<Address> {
         let view = self.view();
+        let away = view.unreachable_dcs();
+        let watches = self.is_of_living_dc();
+        let is_reachable = |member: &Member| match self.is_own_dc(member) {
+            true => !view.is_unreachable(&member.node),
+            false => watches && !away.contains(member.dc()),
+        };
         let is_here = |address: &Address| {
             let mut at = self.gossip.at(address);
-            at.any(|member| member.status != Status::Down && !view.is_unreachable(&member.node))
+            at.any(|member| member.status != Status::Down && is_reachable(member))
         };
         let missing = self.contact_points.iter();
         let missing = missing.filter(|address| !is_here(address));
@@ -103,7 +110,12 @@ impl Membership {
                 return;
             }
             Phase::Member if presence.founder != self.founder => {}
-            Phase::Idle | Phase::Asking { .. } | Phase::Member | Phase::Ended => return,
+            Phase::Member if self.gossip.tombstones().contains(&envelope.from) => {
+                // Nothing else that it sends comes here, if all that it knows are gone.
+                self.reply_to(envelope, Message::Gone, out);
+                return;
+            }
+            Phase::Idle | Phase::Asking(_) | Phase::Member | Phase::Ended => return,
         }
         // What is sent to an address asks for an answer; the answer goes to an incarnation.
         if envelope.to.is_none() {
@@ -113,7 +125,8 @@ impl Membership {
             return;
         };
         let ours = self.staying();
-        let gives_way = ours < theirs || (ours == theirs && presence.founder < self.founder);
+        let is_less = ours < theirs || (ours == theirs && presence.founder < self.founder);
+        let gives_way = is_less || !self.is_of_living_dc();
         if gives_way && !self.is_going() {
             out.push(Effect::Log(Marker::RivalCluster {
                 by: envelope.from.clone(),
@@ -125,8 +138,19 @@ impl Membership {
         }
     }
 
-    /// Ends this cluster, in favour of another one that has a member there.
+    /// Whether somebody of this data centre counts. Where nobody does, the members were let in by another data centre, and may wait for its dead: they
+    /// never agree, and speak for no cluster.
+    pub(super) fn is_of_living_dc(&self) -> bool {
+        self.view().members().any(|member| member.status.counts())
+    }
+
+    /// Ends this cluster, in favour of another one that has a member there. One who speaks for no cluster ends alone.
     fn give_way(&mut self, to: &Address, out: &mut Vec<Effect>) {
+        if !self.is_of_living_dc() {
+            let this = self.this.clone();
+            self.down(&this, Decider::Rival(to.clone()), out);
+            return;
+        }
         let members = self.gossip.members().iter();
         let mut all: Vec<UniqueAddress> = members.map(|member| member.node.clone()).collect();
         all.sort_by_key(|node| *node == self.this);

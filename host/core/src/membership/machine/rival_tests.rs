@@ -10,7 +10,7 @@ use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::Event;
 use crate::membership::machine::Membership;
-use crate::membership::member::Status;
+use crate::membership::member::{Member, Status};
 use crate::membership::message::{Envelope, Message, Presence};
 use crate::membership::protocol::ProtocolVersion;
 use crate::membership::settings::{Settings, StrategyName};
@@ -31,6 +31,12 @@ fn presence(founder: &str, members: Option<u32>) -> Event {
 /// `a`, which formed the cluster of `a` and `b` that both have seen.
 fn settled() -> Membership {
     member(with(picture("a b"), "", "a b"))
+}
+
+fn statuses_of(machine: &Membership) -> Vec<alloc::string::String> {
+    let members = machine.gossip().members().iter();
+    let shown = |it: &Member| alloc::format!("{} {}", it.node.address.host(), it.status);
+    members.map(shown).collect()
 }
 
 fn told(effects: &[Effect]) -> Vec<alloc::string::String> {
@@ -176,4 +182,45 @@ fn two_clusters_of_one_id_become_one() {
     }
     let alive: Vec<_> = ["c", "d", "e"].map(|host| (host.into(), Status::Up)).into();
     assert_eq!(statuses(&world, "c"), alive);
+}
+
+#[test]
+fn contact_points_in_other_data_centres_are_told_if_these_cannot_be_seen() {
+    let told_of = |members: &str, rows: &str| {
+        let mut a = member(with(picture(members), rows, "a"));
+        let contact_points = ["a", "b", "x"].map(address).into();
+        step(&mut a, 0, Event::Contacts { contact_points });
+        let said = (1..=11).flat_map(|second| told(&step(&mut a, 1000 * second, Event::Wake)));
+        said.into_iter().any(|line| line.starts_with("to x"))
+    };
+    assert!(!told_of("a b x@west", ""));
+    // Not all of another data centre are watched: who is not may be lost with the rest.
+    assert!(told_of("a b x@west y@west", "b→y"));
+    // Nobody watches it before somebody here was let up.
+    assert!(told_of("a:w b:j x@west", ""));
+}
+
+#[test]
+fn who_was_let_in_by_another_data_centre_and_not_up_yet_ends_alone() {
+    // `b` counts for more, but may be long gone: nobody here could tell.
+    let mut a = member(with(picture("a:w b@west c@west"), "", "a"));
+    let effects = shown(&step(&mut a, 0, presence("x", Some(1))));
+    assert_eq!(a.own_status(), Some(Status::Down));
+    assert_eq!(statuses_of(&a), ["a down", "b up", "c up"]);
+    assert!(effects.contains(&"persist the cluster of x".into()));
+    // Who says that members do not agree has no say.
+    let mut a = member(with(picture("a:w b@west c@west"), "", "a"));
+    step(&mut a, 0, presence("x", None));
+    assert_eq!(a.own_status(), Some(Status::WeaklyUp));
+}
+
+#[test]
+fn who_was_removed_and_tells_that_it_is_there_hears_so() {
+    let mut own = picture("a b x:d");
+    own.change(&node("a")).remove(&node("x")).unwrap();
+    let mut a = member(with(own, "", "a b"));
+    assert_eq!(
+        shown(&step(&mut a, 0, presence("a", Some(3)))),
+        ["to x: gone"]
+    );
 }

@@ -120,6 +120,17 @@ fn s7_8_to_10_another_data_centre_is_drawn_with_its_oldest() {
 }
 
 #[test]
+fn while_the_oldest_are_dead_the_next_ones_speak_for_their_data_centre() {
+    let members = picture("a@dc1 b@dc1 c@dc1 e@dc2 f@dc2");
+    // `a` is out of reach: `b` speaks in its place, and is spoken with.
+    let dead = with(members, "b→a e→a", "b");
+    let across = |me| sets(&limited(1), &dead, me, (true, false));
+    assert_eq!(across(("b", "dc1")), of(&[&["e"]]));
+    assert_eq!(across(("c", "dc1")), of(&[&["a", "b"]]));
+    assert_eq!(across(("e", "dc2")), of(&[&["b"]]));
+}
+
+#[test]
 fn s7_11_to_13_many_targets_at_once() {
     let burst = |targets: &Targets, gossip: &Gossip, me: &str, dc| {
         let me = node(me);
@@ -139,11 +150,21 @@ fn s7_11_to_13_many_targets_at_once() {
 }
 
 #[test]
+fn each_of_those_that_speak_for_another_data_centre_is_told_now_and_then() {
+    let gossip = picture("a@dc1 e@dc2 f:d@dc2 g@dc2");
+    let me = node("a");
+    let view = View::new(&gossip, &me, "dc1");
+    let one = |seed| SETTINGS.burst(&view, 3, &mut fastrand::Rng::with_seed(seed));
+    let told: BTreeSet<_> = (0..64).flat_map(one).collect();
+    assert_eq!(names(&told), ["e", "f", "g"]);
+}
+
+#[test]
 fn s7_14_the_oldest_of_each_data_centre() {
     let gossip =
         picture("a4@dc-a/1 a3@dc-a/2 a2@dc-a/3 a1@dc-a/4 b4@dc-b/0 b3@dc-b/1 b2@dc-b/2 b1@dc-b/3");
     let me = node("a4");
-    let oldest = View::new(&gossip, &me, "dc-a").oldest_by_dc(2);
+    let oldest = View::new(&gossip, &me, "dc-a").oldest_by_dc(2, |_| true);
     let numbers = |dc: &str| {
         oldest[dc]
             .iter()

@@ -1,5 +1,7 @@
 //! Each rule fails on a bug that is planted for it, and on the same run without the bug it holds.
 
+mod far;
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
