@@ -99,10 +99,20 @@ impl Membership {
         }
     }
 
-    /// A node's transport gave this incarnation up; the policy says whether that matters.
+    /// A node's transport gave this incarnation up. The policy says whether that matters to a member; whoever asks to be let in asks in vain.
     pub(super) fn quarantined_by(&mut self, now: Time, by: &UniqueAddress, out: &mut Vec<Effect>) {
-        if self.phase == Phase::Member && self.gossip.has(by) {
-            self.drive_downing(now, downing::Event::QuarantinedBy(by), out);
+        match &self.phase {
+            Phase::Member if self.gossip.has(by) => {
+                self.drive_downing(now, downing::Event::QuarantinedBy(by), out);
+            }
+            Phase::Searching | Phase::Asking { .. } if self.asks(&by.address) => {
+                self.shut_out_by(&by.address, out);
+            }
+            Phase::Idle
+            | Phase::Searching
+            | Phase::Asking { .. }
+            | Phase::Member
+            | Phase::Ended => {}
         }
     }
 
