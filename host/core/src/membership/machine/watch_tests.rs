@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::shown_tests::{picture as shown_picture, shown};
 use super::world_tests::{
-    World, address, all, at, from, machine, machine_with, member, node, start, statuses, step,
+    World, address, all, at, from, gossip, machine, machine_with, member, node, start, statuses,
+    step,
 };
 use crate::membership::downing::{Decision, LeaseAnswer, Picture, Policy, Reason, Verdict};
 use crate::membership::effects::{Effect, TerminateReason};
@@ -205,14 +206,21 @@ fn a_node_that_a_member_shut_out_asks_the_policy() {
 fn the_lease_is_asked_for_and_decides() {
     let mut settings = Settings::default();
     settings.downing.strategy = StrategyName::LeaseMajority;
-    let gossip = with(picture("a b c"), "a→c", "a b c");
-    let mut a = super::world_tests::member_with(settings, gossip);
+    let known = with(picture("a b c"), "a→c", "a b c");
+    let mut a = super::world_tests::member_with(settings, known);
     let mut lines = Vec::new();
     for second in 1..=30 {
         let millis = 1000 * second;
         lines.extend(wake(&mut a, millis));
         let reply = Message::HeartbeatReply(beat(second + 1, millis));
         lines.extend(shown(&step(&mut a, millis, from("b", millis, reply))));
+        let mut seen = a.gossip().clone();
+        seen.see(&node("b"));
+        lines.extend(shown(&step(
+            &mut a,
+            millis,
+            from("b", millis, gossip(seen)),
+        )));
     }
     assert!(lines.contains(&"lease Acquire".into()), "{lines:?}");
     let told = shown(&step(&mut a, 30_100, Event::Lease(LeaseAnswer::Acquired)));
