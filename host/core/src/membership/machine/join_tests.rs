@@ -8,7 +8,7 @@ use super::world_tests::{
     CLUSTER, World, address, all, at, from, machine, machine_with, member, node, received, start,
     statuses, step,
 };
-use crate::membership::effects::{Effect, JoinProblem, TerminateReason};
+use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::picture;
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
@@ -70,14 +70,14 @@ fn join() -> Join {
 }
 
 /// `x`, which searches through `a`.
-fn searching(settings: Settings, known: Option<ClusterId>) -> Membership {
+pub(super) fn searching(settings: Settings, known: Option<ClusterId>) -> Membership {
     let mut x = machine_with("x", settings, known);
     step(&mut x, 0, start(&["a", "b"]));
     x
 }
 
 /// `x`, which asked `a` to let it in.
-fn asking() -> Membership {
+pub(super) fn asking() -> Membership {
     let mut x = searching(Settings::default(), None);
     let asked = step(&mut x, 0, handshake("a", Some(CLUSTER), ack()));
     assert_eq!(shown(&asked), ["to a: join"]);
@@ -214,22 +214,6 @@ fn a_refusal_for_good_ends_the_node() {
         }
     ));
     assert_eq!((ended.len(), x.next_wake()), (2, None));
-}
-
-#[test]
-fn one_that_is_shut_out_where_it_asks_ends() {
-    let shut_out = |host: &str| Event::QuarantinedBy { node: node(host) };
-    for mut x in [searching(Settings::default(), None), asking()] {
-        // It has not asked `y`.
-        assert_eq!(step(&mut x, 0, shut_out("y")), []);
-        let ended = step(&mut x, 0, shut_out("a"));
-        let reason = TerminateReason::JoinRefused {
-            by: address("a"),
-            reason: JoinProblem::Refused(RefuseReason::Gone),
-        };
-        assert_eq!(ended[1], Effect::Terminate { reason });
-        assert_eq!((ended.len(), x.next_wake()), (2, None));
-    }
 }
 
 #[test]
