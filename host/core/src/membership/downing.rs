@@ -1,20 +1,25 @@
 //! Who survives when members cannot reach each other: the split brain resolver.
 //!
 //! A partition and a crash look alike from the inside, so each side has to decide without asking the other, by a rule under which no
-//! two sides both stay. [`strategy`] has the rules, [`picture`] what they look at, [`explain`] what follows and why, and [`resolver`]
-//! the machine that waits for the right moment. A policy of one's own implements [`Policy`]; without one nobody is ever downed but by
+//! two sides both stay. [`strategy`] has the rules, [`picture`] what they look at, [`explain`] what follows and why, [`participants`] whose
+//! word counts and why no two sides stay, and [`resolver`] the machine that waits for the right moment. A policy of one's own implements [`Policy`]; without one nobody is ever downed but by
 //! an operator.
 //!
 //! Read in this order.
 
 pub mod decision;
 pub mod explain;
+mod participants;
 pub mod picture;
 pub mod resolver;
 pub mod strategy;
 
 #[cfg(test)]
+mod confirm_tests;
+#[cfg(test)]
 mod lease_tests;
+#[cfg(test)]
+mod participants_tests;
 #[cfg(test)]
 mod picture_tests;
 #[cfg(test)]

@@ -236,7 +236,8 @@ pub struct DowningSettings {
     /// With `lease-majority`: how long the lease is held after the last decision.
     #[serde(with = "span")]
     pub release_after: Duration,
-    /// When reachability keeps changing for longer than `stable-after` and this, every node downs all.
+    /// When reachability keeps changing for longer than `stable-after` and this, every node downs all; also when members do not confirm for so long
+    /// what was at rest.
     pub down_all_when_unstable: DownAllWhenUnstable,
 }
 

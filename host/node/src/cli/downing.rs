@@ -53,8 +53,8 @@ The answer is JSON: {"decision": …, "down": [names], "delay-ms": …, "because
   down-self-quarantined-by-remote              this node goes; a running node decides so, no picture does
 delay-ms is how long this node waits before it asks for the lease. With no outcome, and with "granted", a decision that needs the lease
 is shown as what is done with it; with "denied" as what is done without it. A picture in which nobody is unreachable gives
-down-unreachable with nobody to down. A running node decides only while it leads its data centre and nothing has changed for
-cluster.stable-after.
+down-unreachable with nobody to down. A running node decides only while it leads its data centre, once nothing has changed for
+cluster.stable-after and everybody has confirmed that or is marked; what those have marked who have not confirmed it does not count.
 
 Example:
   granary downing explain partition.toml"#;

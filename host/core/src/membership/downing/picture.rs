@@ -253,6 +253,41 @@ impl Picture {
             .collect()
     }
 
+    /// The picture as those see it who take part; none while somebody is neither known to take part nor marked.
+    ///
+    /// Their records count, and those by which a member that exits, and may be gone, holds up one who takes part. Whoever takes no part is
+    /// unreachable, even if nobody has come to mark it whose records always count.
+    pub(super) fn as_seen_by(&self, participants: &BTreeSet<UniqueAddress>) -> Option<Self> {
+        let takes_part = |node: &UniqueAddress| participants.contains(node);
+        let is_marked = |node: &UniqueAddress| self.unreachable.contains(node);
+        let downable = self.downable();
+        if !downable.iter().all(|it| takes_part(it) || is_marked(it)) {
+            return None;
+        }
+        let mut rows = self.rows.clone();
+        rows.retain(|row| {
+            let exits = !downable.contains(&row.observer);
+            takes_part(&row.observer) || (exits && takes_part(&row.subject))
+        });
+        // What somebody says that exits is left out where indirectly connected members are.
+        let lasting = rows.iter().filter(|row| downable.contains(&row.observer));
+        let marked: BTreeSet<_> = lasting.map(|row| row.subject.clone()).collect();
+        let mut observers = downable.iter().filter(|node| takes_part(node));
+        let own = observers.clone().find(|node| **node == self.this);
+        let observer = own.or_else(|| observers.next()).unwrap_or(&self.this);
+        let absent = self.unreachable.iter();
+        let absent = absent.filter(|node| !takes_part(node) && !marked.contains(*node));
+        rows.extend(absent.map(|subject| Observation {
+            observer: observer.clone(),
+            subject: subject.clone(),
+            is_terminated: false,
+        }));
+        let (this, dc) = (self.this.clone(), Arc::clone(&self.dc));
+        let voters = self.voters.values().cloned();
+        let participants = participants.iter().cloned();
+        Some(Self::new(this, dc, voters, rows, participants))
+    }
+
     /// The same picture without the records among indirectly connected members, and without those of members that cannot be downed:
     /// what is left is the clean part of the trouble.
     pub(super) fn without_indirect(&self) -> Self {

@@ -1,9 +1,10 @@
-//! When to decide: waits until the picture is at rest, asks the policy, asks for the lease where the policy wants one, downs.
+//! When to decide: waits until the picture is at rest and confirmed, asks the policy, asks for the lease where the policy wants one, downs.
 //!
 //! In: changes of the own data centre's members, who leads, the lease's answers, time. Out: whom to down, with the explanation.
 //!
 //! Invariants: only a leader that was let in decides, except that every node gives up a cluster that finds no rest; nobody is downed
-//! before `stable-after` has passed without a change; while a lease is being asked for nothing else is decided.
+//! before `stable-after` has passed without a change, and then everybody has confirmed the picture who is not marked; while a lease is being
+//! asked for nothing else is decided.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use core::time::Duration;
 
 use super::decision::Decision;
 use super::explain::{Cause, Explanation};
+use super::participants::Participants;
 use super::picture::{Doubt, Picture};
 use super::strategy::Policy;
 use crate::id::Time;
@@ -35,7 +37,8 @@ pub struct Config {
     pub policy: Option<Arc<dyn Policy>>,
     /// How long the picture must not have changed before something is decided.
     pub stable_after: Duration,
-    /// When reachability keeps changing for this much longer than `stable_after`, every node downs all; none: never.
+    /// When reachability keeps changing for this much longer than `stable_after`, or is at rest and for so long not confirmed, every node downs
+    /// all; none: never.
     pub down_all_when_unstable: Option<Duration>,
 }
 
@@ -62,6 +65,8 @@ pub enum Event<'a> {
     Leader(bool),
     /// A current member has shut this node out for good.
     QuarantinedBy(&'a UniqueAddress),
+    /// Somebody has seen the picture, or it has changed.
+    Seen,
     /// The lease's keeper has answered.
     Lease(LeaseAnswer),
     /// The moment of [`Downing::next_wake`] has come.
@@ -93,6 +98,8 @@ pub enum Effect {
         /// By which decision.
         decision: Decision,
     },
+    /// Make the picture a new version, so that everybody who sees it shows that news still goes to them and back.
+    Confirm,
     /// Try to get the lease, and say how it went.
     AcquireLease,
     /// Let go of the lease, and say how it went.
@@ -137,6 +144,8 @@ pub struct Downing {
     stable_at: Time,
     /// Not before this moment is the picture looked at again.
     look_at: Time,
+    /// Who has confirmed the picture; none while nobody has been asked to.
+    participants: Option<Participants>,
     unrest: Option<Unrest>,
     asking: Option<Asking>,
     lease: Lease,
@@ -185,6 +194,7 @@ impl Downing {
             is_gone: false,
             unreachable: BTreeMap::new(),
             look_at: now,
+            participants: None,
             unrest: None,
             asking: None,
             lease: Lease::NotHeld,
@@ -217,13 +227,22 @@ impl Downing {
             return;
         }
         match event {
-            Event::Leader(is_leader) => self.is_leader = is_leader,
+            Event::Leader(is_leader) => {
+                self.is_leader = is_leader;
+                self.participants = None;
+            }
             Event::Removed(node) => self.on_removed(now, node, &*policy),
             Event::QuarantinedBy(by) => {
                 let cause = Cause::Quarantined {
                     by: by.address.clone(),
                 };
                 self.act(now, Explanation::new(&*policy, cause, picture()), out);
+            }
+            Event::Seen => {
+                if self.participants.is_some() {
+                    self.look_at = now;
+                }
+                self.on_wake(now, &*policy, picture, out);
             }
             Event::Lease(answer) => self.on_lease(now, answer, &*policy, out),
             Event::Wake => self.on_wake(now, &*policy, picture, out),
@@ -273,14 +292,14 @@ impl Downing {
             Event::WeaklyUp(_) => self.was_let_in |= is_this,
             Event::Up(_) => {
                 self.was_let_in |= is_this;
-                self.stable_at = now.after(self.config.stable_after);
+                self.disturb(now);
                 if policy.members_max().is_some() {
                     // Members come in batches: one look at all of them.
                     self.size_check_at
                         .get_or_insert_with(|| now.after(LOOK_INTERVAL));
                 }
             }
-            Event::Exited(_) => self.stable_at = now.after(self.config.stable_after),
+            Event::Exited(_) => self.disturb(now),
             // One that is down is as good as unreachable: it takes part in nothing.
             Event::Unreachable(_) | Event::Downed(_) if !is_this => {
                 self.unreachable.insert(member.node.clone(), member.status);
@@ -297,14 +316,21 @@ impl Downing {
             | Event::Removed(_)
             | Event::Leader(_)
             | Event::QuarantinedBy(_)
+            | Event::Seen
             | Event::Lease(_)
             | Event::Wake => {}
         }
         self.settle();
     }
 
-    fn on_change(&mut self, now: Time) {
+    /// Nothing is decided before the picture has been at rest again.
+    fn disturb(&mut self, now: Time) {
         self.stable_at = now.after(self.config.stable_after);
+        self.participants = None;
+    }
+
+    fn on_change(&mut self, now: Time) {
+        self.disturb(now);
         let unrest = self.unrest.get_or_insert(Unrest {
             first: now,
             changes: 0,
@@ -349,11 +375,16 @@ impl Downing {
     fn give_up_at(&self) -> Option<Time> {
         let longer = self.config.down_all_when_unstable?;
         let unrest = self.unrest.filter(|_| self.asking.is_none())?;
-        Some(
-            unrest
-                .first
-                .after(self.config.stable_after.saturating_add(longer)),
-        )
+        let given_up = unrest
+            .first
+            .after(self.config.stable_after.saturating_add(longer));
+        // At rest by then, it is only still to be confirmed.
+        let is_at_rest = self.stable_at <= given_up;
+        Some(if is_at_rest {
+            self.stable_at.after(longer)
+        } else {
+            given_up
+        })
     }
 
     fn on_wake(
@@ -369,8 +400,17 @@ impl Downing {
             self.give_up(now, policy, picture, out);
         } else if self.wants_decision() && self.stable_at.max(self.look_at) <= now {
             self.look_at = now.after(LOOK_INTERVAL);
-            let explanation = Explanation::new(policy, Cause::Unreachable, picture());
-            self.decide(now, explanation, policy, out);
+            let picture = picture();
+            let Some(participants) = &mut self.participants else {
+                let until = now.after(self.config.stable_after / 2);
+                self.participants = Some(Participants::asked(&picture, until));
+                out.push(Effect::Confirm);
+                return;
+            };
+            if let Some(picture) = participants.settle(now, &picture) {
+                let explanation = Explanation::new(policy, Cause::Unreachable, picture);
+                self.decide(now, explanation, policy, out);
+            }
         }
     }
 
@@ -551,6 +591,6 @@ impl Downing {
         out.push(Effect::Down { nodes, decision });
         self.unrest = None;
         self.last_idle = None;
-        self.stable_at = now.after(self.config.stable_after);
+        self.disturb(now);
     }
 }

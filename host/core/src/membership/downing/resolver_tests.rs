@@ -24,6 +24,8 @@ pub(super) struct Rig {
     members: BTreeMap<&'static str, Member>,
     marks: Vec<(&'static str, &'static str)>,
     this: &'static str,
+    /// Who confirms nothing.
+    silent: Vec<&'static str>,
     now: Time,
     /// Pictures that were drawn.
     drawn: RefCell<usize>,
@@ -91,6 +93,7 @@ impl Rig {
             members: BTreeMap::new(),
             marks: Vec::new(),
             this,
+            silent: Vec::new(),
             now: Time(0),
             drawn: RefCell::new(0),
         }
@@ -104,7 +107,8 @@ impl Rig {
             is_terminated: false,
         });
         let is_marked = |name: &str| self.marks.iter().any(|(_, subject)| *subject == name);
-        let seen = self.members.keys().filter(|name| !is_marked(name));
+        let seen = self.members.keys();
+        let seen = seen.filter(|name| !is_marked(name) && !self.silent.contains(name));
         Picture::new(
             node(self.this),
             "default".into(),
@@ -112,6 +116,21 @@ impl Rig {
             rows,
             seen.map(|name| node(name)),
         )
+    }
+
+    /// These confirm nothing from now on, and all others do.
+    pub(super) fn silence(&mut self, silent: &[&'static str]) {
+        self.silent = silent.to_vec();
+    }
+
+    /// When all are asked to confirm the picture.
+    pub(super) fn asked_until(&mut self, second: u64) -> Vec<u64> {
+        let mut asked = Vec::new();
+        self.wake_until(second, |at, rig| {
+            let effects = rig.hear(Event::Wake);
+            asked.extend(effects.contains(&Effect::Confirm).then_some(at));
+        });
+        asked
     }
 
     pub(super) fn hear(&mut self, event: Event<'_>) -> Vec<Effect> {
@@ -160,21 +179,30 @@ impl Rig {
         assert_eq!(self.hear(Event::Reachable(&member)), []);
     }
 
-    /// What comes of waiting up to a second of the rig's life. The resolver is woken when it asked to be, and is never late.
-    pub(super) fn until(&mut self, second: u64) -> Vec<(u64, Effect)> {
+    /// The resolver is woken when it asked to be, and is never late.
+    fn wake_until(&mut self, second: u64, mut wake: impl FnMut(u64, &mut Self)) {
         let end = Time(0).after(Duration::from_secs(second));
-        let mut all = Vec::new();
+        let mut wakes = 0;
         while let Some(at) = self.downing.next_wake().filter(|at| *at <= end) {
-            assert!(self.now <= at || all.len() < 1000, "it never rests");
+            assert!(self.now <= at || wakes < 1000, "it never rests");
+            wakes += 1;
             self.now = self.now.max(at);
-            let effects = self.hear(Event::Wake);
-            all.extend(
-                effects
-                    .into_iter()
-                    .map(|effect| (self.now.0 / 1_000_000, effect)),
-            );
+            wake(self.now.0 / 1_000_000, self);
         }
         self.now = end;
+    }
+
+    /// What comes of waiting up to a second of the rig's life. Whoever is asked to confirm the picture does so at once.
+    pub(super) fn until(&mut self, second: u64) -> Vec<(u64, Effect)> {
+        let mut all = Vec::new();
+        self.wake_until(second, |at, rig| {
+            let mut effects = rig.hear(Event::Wake);
+            if let Some(asked) = effects.iter().position(|it| *it == Effect::Confirm) {
+                effects.remove(asked);
+                effects.extend(rig.hear(Event::Seen));
+            }
+            all.extend(effects.into_iter().map(|effect| (at, effect)));
+        });
         all
     }
 
@@ -218,7 +246,8 @@ fn the_leader_downs_the_unreachable_when_nothing_changed_for_long_enough() {
         effects[3],
         (45_000, down(&["b"], Decision::DownUnreachable))
     );
-    assert_eq!((effects.len(), *rig.drawn.borrow()), (4, 2));
+    // One picture to ask about, and one to decide on, each time.
+    assert_eq!((effects.len(), *rig.drawn.borrow()), (4, 4));
 }
 
 #[test]

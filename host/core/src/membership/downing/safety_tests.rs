@@ -9,9 +9,11 @@ use core::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 
+use super::participants::Participants;
 use super::strategy::Strategy;
 use super::tests::node;
 use super::*;
+use crate::id::Time;
 use crate::membership::address::UniqueAddress;
 use crate::membership::member::Status;
 
@@ -31,6 +33,9 @@ struct World {
     seats: Vec<Seat>,
     /// Whether the leader let members in and go at the very moment of the partition, so that only its side knows.
     has_late_word: bool,
+    /// Marks beside those across the partition: who is said to be out of reach by whom, and, as bits, the sides on which that is known. A member
+    /// may have said so before the partition, or be connected indirectly.
+    marks: Vec<(usize, usize, u8)>,
 }
 
 fn status() -> impl Generator<Value = Status> {
@@ -53,12 +58,17 @@ fn world() -> impl Generator<Value = World> {
                 age,
             }
         });
-    (prop::collection::vec(seat, 2..NAMES.len()), any::<bool>()).prop_map(
-        |(seats, has_late_word)| World {
-            seats,
-            has_late_word,
-        },
-    )
+    let seats = prop::collection::vec(seat, 2..NAMES.len());
+    let mark = (0..NAMES.len(), 0..NAMES.len(), 0u8..8);
+    let marks = prop_oneof![
+        Just(Vec::new()),
+        prop::collection::vec(mark, 0..3 * NAMES.len())
+    ];
+    (seats, any::<bool>(), marks).prop_map(|(seats, has_late_word, marks)| World {
+        seats,
+        has_late_word,
+        marks,
+    })
 }
 
 impl World {
@@ -119,18 +129,20 @@ impl World {
             subject,
             is_terminated: false,
         });
-        let rows: Vec<_> = rows.collect();
+        let mut rows: Vec<_> = rows.collect();
         if rows.is_empty() {
             return None;
         }
+        let known = self.marks.iter().filter(|mark| mark.2 & (1 << side) != 0);
+        rows.extend(known.map(|(observer, subject, _)| Observation {
+            observer: node(NAMES[*observer]),
+            subject: node(NAMES[*subject]),
+            is_terminated: false,
+        }));
         let voters = (0..self.seats.len()).map(|at| self.voter(at, side));
-        Some(Picture::new(
-            first.clone(),
-            "default".into(),
-            voters,
-            rows,
-            here,
-        ))
+        let picture = Picture::new(first.clone(), "default".into(), voters, rows, here);
+        let settled = Participants::asked(&picture, Time(0)).settle(Time(0), &picture);
+        Some(settled.expect("everybody has seen it or is marked"))
     }
 
     /// The sides of which somebody stays. `lease` is the side that gets it.

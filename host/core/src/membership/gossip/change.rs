@@ -160,6 +160,11 @@ impl<'a> Change<'a> {
         changed
     }
 
+    /// Makes a new version of what is known already: who sees that one shows that news still goes to it and back.
+    pub fn renew(&mut self) {
+        self.changed = true;
+    }
+
     /// Forgets that an incarnation was removed; says whether there was a tombstone.
     pub fn forget(&mut self, gone: &UniqueAddress) -> bool {
         if !self.gossip.tombstones.contains(gone) {

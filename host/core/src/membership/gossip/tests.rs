@@ -40,6 +40,16 @@ fn a_change_is_one_new_version_seen_by_who_made_it() {
 }
 
 #[test]
+fn what_is_renewed_says_the_same_and_has_to_be_seen_again() {
+    let before = with(picture("a b c"), "a→b", "a b c");
+    let after = change(&before, "a", |change| change.renew());
+    assert_eq!(before.relation(&after), Relation::Before);
+    assert_eq!(names(after.seen_by()), ["a"]);
+    assert_eq!(after.members(), before.members());
+    assert!(after.reachability().says_the_same_as(before.reachability()));
+}
+
+#[test]
 fn what_changes_nothing_makes_no_version() {
     let before = with(picture("a b c:d"), "a→b", "a b");
     let after = change(&before, "a", |change| {

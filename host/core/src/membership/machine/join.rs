@@ -265,6 +265,21 @@ impl Membership {
         }
     }
 
+    /// Whether this node has asked another one to be let in.
+    pub(super) fn asks(&self, address: &Address) -> bool {
+        let searching = self.bootstrap.as_ref();
+        let searching = searching.is_some_and(|bootstrap| bootstrap.asks(address));
+        searching || matches!(&self.phase, Phase::Asking(asking) if asking.whom == *address)
+    }
+
+    /// One that was asked hears nothing of this incarnation any more. It was let in and removed without a welcome that came in time, and cannot come
+    /// back: without an answer to its questions it would ask for ever.
+    pub(super) fn shut_out_by(&mut self, by: &Address, out: &mut Vec<Effect>) {
+        let reason = RefuseReason::Gone;
+        self.log_join_failed(by, &reason, out);
+        self.may_not_join(by, JoinProblem::Refused(reason), out);
+    }
+
     pub(super) fn on_welcome(
         &mut self,
         now: Time,

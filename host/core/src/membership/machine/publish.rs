@@ -53,6 +53,7 @@ impl Membership {
             );
         }
         self.check_consensus(out);
+        self.drive_downing(now, downing::Event::Seen, out);
         if !Arc::ptr_eq(&before.members, &self.state.members) {
             self.remember(out);
         }
@@ -208,6 +209,10 @@ impl Membership {
                     let by = Decider::Policy(self.policy.clone());
                     self.down(&node, by, out);
                 }
+                return;
+            }
+            downing::Effect::Confirm => {
+                self.update(|change| change.renew());
                 return;
             }
             downing::Effect::AcquireLease => {

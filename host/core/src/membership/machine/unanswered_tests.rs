@@ -5,11 +5,10 @@ use alloc::vec::Vec;
 use super::join_tests::{asking, handshake, searching, welcome};
 use super::shown_tests::shown;
 use super::world_tests::{CLUSTER, address, at, from, node, start, step};
-use crate::membership::effects::{Effect, JoinProblem, TerminateReason};
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::Profile;
-use crate::membership::message::{Beat, KnownCluster, Message, RefuseReason};
+use crate::membership::message::{Beat, KnownCluster, Message};
 use crate::membership::settings::Settings;
 
 #[test]
@@ -81,17 +80,4 @@ fn a_node_that_is_spoken_to_as_a_member_asks_again_for_its_welcome() {
     let again = welcome("a b x:j");
     step(&mut x, 1600, handshake("b", Some(CLUSTER), again));
     assert!(x.gossip().has(&node("x")));
-}
-
-#[test]
-fn one_that_its_contact_point_has_shut_out_ends() {
-    let reason = JoinProblem::Refused(RefuseReason::Gone);
-    let by = address("a");
-    let ended = Effect::Terminate {
-        reason: TerminateReason::JoinRefused { by, reason },
-    };
-    for mut x in [searching(Settings::default(), None), asking()] {
-        let effects = step(&mut x, 5, Event::QuarantinedBy { node: node("a") });
-        assert_eq!(effects, core::slice::from_ref(&ended));
-    }
 }

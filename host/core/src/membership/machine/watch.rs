@@ -9,10 +9,10 @@ use crate::membership::address::UniqueAddress;
 use crate::membership::cross_dc::CrossDcHeartbeats;
 use crate::membership::detector::{DeadlineSettings, DetectorSettings, PhiSettings};
 use crate::membership::downing;
-use crate::membership::effects::{Effect, JoinProblem, Marker};
+use crate::membership::effects::{Effect, Marker};
 use crate::membership::heartbeat::{HeartbeatSettings, Ping, Pulse, Verdict};
 use crate::membership::member::{Decider, Profile};
-use crate::membership::message::{Beat, Message, RefuseReason};
+use crate::membership::message::{Beat, Message};
 use crate::membership::reachability::Reach;
 use crate::membership::ring::Heartbeats;
 use crate::membership::settings::Settings;
@@ -99,8 +99,8 @@ impl Membership {
         }
     }
 
-    /// A node's transport gave this incarnation up; the policy says whether that matters. Who holds nothing begins again, and so does who is not let in
-    /// yet: it once was, and those who removed it will never speak to this incarnation.
+    /// A node's transport gave this incarnation up; the policy says whether that matters to a member. Who holds nothing begins again, and so does who is
+    /// not let in yet: it once was, and those who removed it will never speak to this incarnation.
     pub(super) fn quarantined_by(&mut self, now: Time, by: &UniqueAddress, out: &mut Vec<Effect>) {
         match &self.phase {
             Phase::Member if self.gossip.has(by) => {
@@ -110,11 +110,10 @@ impl Membership {
                 let this = self.this.clone();
                 self.down(&this, Decider::Others, out);
             }
-            Phase::Searching | Phase::Asking(_) => {
-                let reason = JoinProblem::Refused(RefuseReason::Gone);
-                self.may_not_join(&by.address, reason, out);
+            Phase::Searching | Phase::Asking(_) if self.asks(&by.address) => {
+                self.shut_out_by(&by.address, out);
             }
-            Phase::Member | Phase::Idle | Phase::Ended => {}
+            Phase::Idle | Phase::Searching | Phase::Asking(_) | Phase::Member | Phase::Ended => {}
         }
     }
 

@@ -4,17 +4,19 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::join_tests::{asking, searching};
 use super::shown_tests::{picture as shown_picture, shown};
 use super::world_tests::{
-    World, address, all, at, from, machine, machine_with, member, node, start, statuses, step,
+    World, address, all, at, from, gossip, machine, machine_with, member, node, start, statuses,
+    step,
 };
 use crate::membership::downing::{Decision, LeaseAnswer, Picture, Policy, Reason, Verdict};
-use crate::membership::effects::{Effect, TerminateReason};
+use crate::membership::effects::{Effect, JoinProblem, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Profile, Status};
-use crate::membership::message::{Beat, KnownCluster, Message};
+use crate::membership::message::{Beat, KnownCluster, Message, RefuseReason};
 use crate::membership::settings::{Settings, StrategyName};
 
 fn beat(seq: u64, millis: u64) -> Beat {
@@ -202,17 +204,40 @@ fn a_node_that_a_member_shut_out_asks_the_policy() {
 }
 
 #[test]
+fn one_that_is_shut_out_where_it_asks_ends() {
+    let shut_out = |host: &str| Event::QuarantinedBy { node: node(host) };
+    for mut x in [searching(Settings::default(), None), asking()] {
+        // It has not asked `y`.
+        assert_eq!(step(&mut x, 0, shut_out("y")), []);
+        let ended = step(&mut x, 0, shut_out("a"));
+        let reason = TerminateReason::JoinRefused {
+            by: address("a"),
+            reason: JoinProblem::Refused(RefuseReason::Gone),
+        };
+        assert_eq!(ended[1], Effect::Terminate { reason });
+        assert_eq!((ended.len(), x.next_wake()), (2, None));
+    }
+}
+
+#[test]
 fn the_lease_is_asked_for_and_decides() {
     let mut settings = Settings::default();
     settings.downing.strategy = StrategyName::LeaseMajority;
-    let gossip = with(picture("a b c"), "a→c", "a b c");
-    let mut a = super::world_tests::member_with(settings, gossip);
+    let known = with(picture("a b c"), "a→c", "a b c");
+    let mut a = super::world_tests::member_with(settings, known);
     let mut lines = Vec::new();
     for second in 1..=30 {
         let millis = 1000 * second;
         lines.extend(wake(&mut a, millis));
         let reply = Message::HeartbeatReply(beat(second + 1, millis));
         lines.extend(shown(&step(&mut a, millis, from("b", millis, reply))));
+        let mut seen = a.gossip().clone();
+        seen.see(&node("b"));
+        lines.extend(shown(&step(
+            &mut a,
+            millis,
+            from("b", millis, gossip(seen)),
+        )));
     }
     assert!(lines.contains(&"lease Acquire".into()), "{lines:?}");
     let told = shown(&step(&mut a, 30_100, Event::Lease(LeaseAnswer::Acquired)));

@@ -1,0 +1,70 @@
+//! Who takes part in a cluster that has come apart, and so whose word counts.
+//!
+//! A record outlives the link to its observer. What a member said of another one before it was cut off itself stays in the table of the other
+//! side, where both then look as if they were connected by way of others. Pekko believes it; each side may then down the other as indirectly
+//! connected, whatever the strategy says, and both stay. And a picture may be at rest because nobody has noticed yet that half of the members
+//! are out of reach. So before a decision the picture becomes a new version, and all members confirm it by having seen that version or a later
+//! one. Those who do take part. Nothing is decided before everybody else is marked by somebody, and then the records of those who
+//! take part are the ones that count.
+//!
+//! Why at most one side stays, if links do not change from one side's asking to the decision of both: let P be those who take part on one
+//! side, of all members M.
+//! - Records among P alone make its members indirectly connected. So whatever they are, what is left of the picture without them is P against M
+//!   without P, and if M is more than P, some of P stay only where the strategy lets P stay. What is indirect only takes members from P.
+//! - Two sides that have no member in common cannot both win so: that is what the strategies are made for, with their doubts about who was
+//!   just let in or go. Of a majority, of a quorum of less than twice as many, and of the oldest there is one; a lease has one holder.
+//! - If two leaders have a member X in common, news goes from X to both and back. They have one picture with the same records, or the later
+//!   one has seen what the earlier one did. What either downs X hears, and tells whoever either of them lets stay, for those do not mark X nor X
+//!   them, unless X is indirectly connected itself and goes. Then all whom X connects have confirmed one version, and each of the
+//!   leaders knows of all who did.
+//!
+//! What stays open is the moment between a confirmation and the decision: who confirms is not bound by it. A member that is cut off just then
+//! may turn the majority on the other side, as in two partitions that overlap.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::picture::{Observation, Picture};
+use crate::id::Time;
+use crate::membership::address::UniqueAddress;
+
+/// Members that have confirmed the picture since they were asked to, and since its records last changed.
+#[derive(Debug)]
+pub(super) struct Participants {
+    /// Those that took part when they were asked. One of them that is marked is connected by way of others, and may take longer to answer.
+    expected: BTreeSet<UniqueAddress>,
+    /// How long they are waited for.
+    until: Time,
+    rows: Vec<Observation>,
+    confirmed: BTreeSet<UniqueAddress>,
+}
+
+impl Participants {
+    /// Nobody has confirmed this picture yet.
+    pub(super) fn asked(picture: &Picture, until: Time) -> Self {
+        Self {
+            expected: picture.seen_by().clone(),
+            until,
+            rows: picture.rows().to_vec(),
+            confirmed: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at the picture again. Returns it as those see it who take part, once everybody has confirmed it or cannot be waited for.
+    pub(super) fn settle(&mut self, now: Time, picture: &Picture) -> Option<Picture> {
+        if *self.rows != *picture.rows() {
+            self.rows = picture.rows().to_vec();
+            self.confirmed.clear();
+        }
+        self.confirmed.insert(picture.this().clone());
+        self.confirmed.extend(picture.seen_by().iter().cloned());
+        let mut expected = picture
+            .voters()
+            .filter(|voter| voter.is_downable() && self.expected.contains(&voter.node));
+        let is_missing = expected.any(|voter| !self.confirmed.contains(&voter.node));
+        if is_missing && now < self.until {
+            return None;
+        }
+        picture.as_seen_by(&self.confirmed)
+    }
+}
