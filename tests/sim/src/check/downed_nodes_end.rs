@@ -1,4 +1,5 @@
-//! A node that sees itself down ends within a bound, and once it is quiet no incarnation runs that one which runs, too, has seen down.
+//! A node that sees itself down ends within a bound, and once it is quiet no incarnation runs as a member that one which runs, too, has seen down.
+//! One that was let in and declared dead before it heard its welcome cannot know, and is no member.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -78,7 +79,8 @@ impl Rule for DownedNodesEnd {
         for by in view::running(world) {
             let downed = self.downed.get(by);
             let still = |node: &&UniqueAddress| downed.is_some_and(|downed| downed.contains(*node));
-            if let Some(node) = view::running(world).find(still) {
+            let mut members = view::settled(world).filter_map(|at| world.hosts()[at].this.as_ref());
+            if let Some(node) = members.find(still) {
                 let (by, node) = (world.name(by), world.name(node));
                 return Err(format!("{by} has seen {node} down, and both run"));
             }
