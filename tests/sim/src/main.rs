@@ -40,6 +40,9 @@ enum Command {
         /// How many nodes.
         #[arg(default_values_t = [10, 100, 1000])]
         sizes: Vec<usize>,
+        /// The seed of each of them.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
 }
 
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
             jobs,
             lines,
         } => seeds(from..from.saturating_add(count), jobs.max(1), lines),
-        Command::Measure { sizes } => measure(&sizes),
+        Command::Measure { sizes, seed } => measure(&sizes, seed),
     };
     match told {
         Ok(true) => ExitCode::SUCCESS,
@@ -103,7 +106,7 @@ fn seeds(seeds: Range<u64>, jobs: u64, lines: usize) -> std::io::Result<bool> {
     Ok(broken.is_empty())
 }
 
-fn measure(sizes: &[usize]) -> std::io::Result<bool> {
+fn measure(sizes: &[usize], seed: u64) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -112,7 +115,7 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
     )?;
     for nodes in sizes {
         let begun = Instant::now();
-        let growth = grow(*nodes, 1);
+        let growth = grow(*nodes, seed);
         rows(&mut out, &growth)?;
         let wall = seconds(Some(begun.elapsed()));
         writeln!(out, "{nodes:>6} {wall:>9} of wall time")?;
@@ -124,11 +127,11 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
         "loss", "pause", "suspicions of live", "first seen", "seen by all"
     )?;
     for loss in [0.0, 0.1, 0.2, 0.3, 0.5] {
-        writeln!(out, "{}", detection(&detect(loss, None, 1)))?;
+        writeln!(out, "{}", detection(&detect(loss, None, seed)))?;
     }
     for pause in [1, 2, 4, 8] {
         let pause = Some(Duration::from_secs(pause));
-        writeln!(out, "{}", detection(&detect(0.0, pause, 1)))?;
+        writeln!(out, "{}", detection(&detect(0.0, pause, seed)))?;
     }
     Ok(true)
 }
