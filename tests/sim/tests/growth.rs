@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use granary_sim::measure::{Cost, Growth, grow};
 
-/// Each five times as many as the one before.
-const SIZES: [usize; 3] = [10, 50, 250];
+/// Each four times as many as the one before.
+const SIZES: [usize; 3] = [10, 40, 160];
 /// One seed's leader acts sooner or later than another's.
 const SEEDS: u64 = 3;
 
