@@ -43,6 +43,9 @@ enum Command {
         /// The seed of each of them.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Which share of the messages gets lost once they are up.
+        #[arg(long, default_value_t = 0.0)]
+        loss: f64,
     },
 }
 
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
             jobs,
             lines,
         } => seeds(from..from.saturating_add(count), jobs.max(1), lines),
-        Command::Measure { sizes, seed } => measure(&sizes, seed),
+        Command::Measure { sizes, seed, loss } => measure(&sizes, loss, seed),
     };
     match told {
         Ok(true) => ExitCode::SUCCESS,
@@ -106,7 +109,7 @@ fn seeds(seeds: Range<u64>, jobs: u64, lines: usize) -> std::io::Result<bool> {
     Ok(broken.is_empty())
 }
 
-fn measure(sizes: &[usize], seed: u64) -> std::io::Result<bool> {
+fn measure(sizes: &[usize], loss: f64, seed: u64) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -115,7 +118,7 @@ fn measure(sizes: &[usize], seed: u64) -> std::io::Result<bool> {
     )?;
     for nodes in sizes {
         let begun = Instant::now();
-        let growth = grow(*nodes, seed);
+        let growth = grow(*nodes, loss, seed);
         rows(&mut out, &growth)?;
         let wall = seconds(Some(begun.elapsed()));
         writeln!(out, "{nodes:>6} {wall:>9} of wall time")?;

@@ -131,7 +131,7 @@ impl Membership {
         let mut all: Vec<UniqueAddress> = members.map(|member| member.node.clone()).collect();
         all.sort_by_key(|node| *node == self.this);
         for node in all {
-            self.down(&node, Decider::Rival(to.clone()), out);
+            self.down(&node, &Decider::Rival(to.clone()), out);
         }
     }
 
