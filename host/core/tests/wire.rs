@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use granary_core::id::Time;
 use granary_core::membership::address::{Address, UniqueAddress};
-use granary_core::membership::gossip::{Delta, Gossip, SparseSeen, VersionDigest};
+use granary_core::membership::gossip::{Delta, Gossip, MEMBERS_MAX, SparseSeen, VersionDigest};
 use granary_core::membership::member::{AppVersion, Decider, Member, Profile, Status};
 use granary_core::membership::message::{
     Beat, ClusterId, ConfigCheck, DeltaMessage, Envelope, GossipMessage, GossipStatus, InitJoin,
-    InitJoinAck, Join, Message, NackReason, Presence, RefuseReason, Welcome,
+    InitJoinAck, Join, Message, NackReason, Presence, RefuseReason, Relay, Welcome,
 };
 use granary_core::membership::protocol::{ProtocolRange, ProtocolVersion};
 use granary_core::membership::reachability::Reach;
@@ -191,10 +191,12 @@ fn of_membership() -> [(&'static str, Message); 12] {
         version,
         seen: SparseSeen::new(gossip.seen(), gossip.members().len()),
         answers: true,
+        relay: None,
     };
     let delta = DeltaMessage {
         delta: Delta::new((version, &gossip), &later()),
         time_to_live: Duration::from_millis(2500),
+        relay: Relay::new(1, 3).ok(),
     };
     let clock = gossip.version().clone();
     let sent = GossipMessage {
@@ -552,4 +554,41 @@ proptest! {
         bytes.extend_from_slice(&body);
         holds(&bytes);
     }
+}
+
+#[test]
+fn places_beyond_every_picture_are_refused() {
+    let max = u32::try_from(2 * MEMBERS_MAX).unwrap();
+    for (first, end, is_fine) in [
+        (0, 0, true),
+        (3, max, true),
+        (4, 3, false),
+        (0, max + 1, false),
+    ] {
+        assert_eq!(Relay::new(first, end).is_ok(), is_fine, "{first}..{end}");
+    }
+    let relay = Relay::new(1, 3).unwrap();
+    assert_eq!(
+        (relay.among(9), relay.among(2), relay.among(0)),
+        (1..3, 1..2, 0..0)
+    );
+    let gossip = gossip();
+    let status = |relay| {
+        Message::Status(GossipStatus {
+            version: VersionDigest::of(&gossip),
+            seen: SparseSeen::new(gossip.seen(), gossip.members().len()),
+            answers: false,
+            relay,
+        })
+    };
+    // The places are the last two bytes.
+    let mut bytes = wire::encode(&envelope(status(Some(relay)))).unwrap();
+    let last = bytes.len() - 1;
+    assert_eq!(bytes[last - 1..], [1, 3]);
+    bytes[last] = 0;
+    let read = wire::decode(&bytes);
+    assert!(
+        matches!(read, Err(WireError::Body { kind: "status", .. })),
+        "{read:?}"
+    );
 }

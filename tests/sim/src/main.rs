@@ -43,6 +43,12 @@ enum Command {
         /// How many nodes.
         #[arg(default_values_t = [10, 100, 1000])]
         sizes: Vec<usize>,
+        /// The seed of each of them.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Which share of the messages gets lost once they are up.
+        #[arg(long, default_value_t = 0.0)]
+        loss: f64,
     },
 }
 
@@ -62,7 +68,7 @@ fn main() -> ExitCode {
                 (jobs.max(1), lines),
             )
         }
-        Command::Measure { sizes } => measure(&sizes),
+        Command::Measure { sizes, seed, loss } => measure(&sizes, loss, seed),
     };
     match told {
         Ok(true) => ExitCode::SUCCESS,
@@ -121,7 +127,7 @@ fn seeds(
     Ok(broken.is_empty())
 }
 
-fn measure(sizes: &[usize]) -> std::io::Result<bool> {
+fn measure(sizes: &[usize], loss: f64, seed: u64) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -130,7 +136,7 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
     )?;
     for nodes in sizes {
         let begun = Instant::now();
-        let growth = grow(*nodes, 1);
+        let growth = grow(*nodes, loss, seed);
         rows(&mut out, &growth)?;
         let wall = seconds(Some(begun.elapsed()));
         writeln!(out, "{nodes:>6} {wall:>9} of wall time")?;
@@ -142,11 +148,11 @@ fn measure(sizes: &[usize]) -> std::io::Result<bool> {
         "loss", "pause", "suspicions of live", "first seen", "seen by all"
     )?;
     for loss in [0.0, 0.1, 0.2, 0.3, 0.5] {
-        writeln!(out, "{}", detection(&detect(loss, None, 1)))?;
+        writeln!(out, "{}", detection(&detect(loss, None, seed)))?;
     }
     for pause in [1, 2, 4, 8] {
         let pause = Some(Duration::from_secs(pause));
-        writeln!(out, "{}", detection(&detect(0.0, pause, 1)))?;
+        writeln!(out, "{}", detection(&detect(0.0, pause, seed)))?;
     }
     Ok(true)
 }

@@ -129,8 +129,9 @@ fn cost(world: &mut World, change: &Action, nodes: usize) -> Cost {
     }
 }
 
-/// Starts `nodes` at once, lets them come up and be quiet; then one leaves, another one joins, and one crashes.
-pub fn grow(nodes: usize, seed: u64) -> Growth {
+/// Starts `nodes` at once, lets them come up and be quiet; then one leaves, another one joins, and one crashes, while so large a share of the
+/// messages gets lost.
+pub fn grow(nodes: usize, loss: f64, seed: u64) -> Growth {
     let mut world = world(nodes + 1, "", seed);
     world.set_wire(Wire::Counted);
     take(&mut world, &Action::Start((0..nodes).collect()));
@@ -144,6 +145,9 @@ pub fn grow(nodes: usize, seed: u64) -> Growth {
     let quiet_end = world.now() + QUIET;
     world.run_until(quiet_end);
     let quiet = gossip(&world);
+    if 0.0 < loss {
+        take(&mut world, &Action::Loss(Links::All, loss));
+    }
     let leave = Action::Leave {
         node: nodes / 2,
         via: Some(0),

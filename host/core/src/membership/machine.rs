@@ -47,6 +47,7 @@ mod leader;
 mod leave;
 mod publish;
 mod receive;
+mod relay;
 mod rival;
 mod share;
 mod watch;
@@ -59,6 +60,8 @@ mod join_tests;
 mod leader_tests;
 #[cfg(test)]
 mod leave_tests;
+#[cfg(test)]
+mod relay_tests;
 #[cfg(test)]
 mod rival_tests;
 #[cfg(test)]
@@ -95,6 +98,10 @@ struct Rounds {
     gossip_before: Time,
     /// The news that the next one may have been brought forward for: a version, and whether the members agree on it.
     gossip_news: Option<(VersionDigest, bool)>,
+    /// Since when that is known.
+    news_since: Time,
+    /// No round has told of it yet.
+    has_news: bool,
     /// Which third of the gossip interval the next round stands for.
     gossip_third: u32,
     leader: Time,
@@ -225,6 +232,8 @@ impl Membership {
                 gossip: now,
                 gossip_before: now,
                 gossip_news: None,
+                news_since: now,
+                has_news: false,
                 gossip_third: 0,
                 leader: now,
                 reaper: now,
@@ -412,17 +421,24 @@ impl Membership {
     }
 
     /// A new version, and that the members agree on one, do not wait for the next round if the last one was a third of an interval ago:
-    /// the more hops news takes, the more such waits would add up.
+    /// the more hops news takes, the more such waits would add up. What the leader knows it tells to all ([`Self::spread`]).
     pub(super) fn hasten(&mut self, now: Time) {
         let version = self.history.follow(&self.gossip);
         let agreed = self.state.converged;
         let Some((before, had_agreed)) = self.rounds.gossip_news.replace((version, agreed)) else {
             return;
         };
-        let is_due = if version == before {
-            agreed && !had_agreed
+        let is_new = version != before;
+        if is_new || (agreed && !had_agreed) {
+            self.rounds.has_news = true;
+            self.rounds.news_since = now;
         } else {
-            self.is_in_a_hurry()
+            return;
+        }
+        let is_due = if is_new {
+            self.is_in_a_hurry(now)
+        } else {
+            !self.leader_tells(now)
         };
         if is_due {
             let third = self.settings.gossip.interval / 3;
@@ -436,7 +452,7 @@ impl Membership {
     fn gossip_tick(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.rounds.gossip_before = now;
         let interval = self.settings.gossip.interval;
-        let hurries = self.is_in_a_hurry();
+        let hurries = self.is_in_a_hurry(now);
         if self.rounds.gossip_third == 0 || hurries {
             self.gossip_round(out);
         }
@@ -468,6 +484,8 @@ impl Membership {
             gossip: somewhere(gossip),
             gossip_before: now,
             gossip_news: None,
+            news_since: now,
+            has_news: false,
             gossip_third: 0,
             leader: somewhere(leader),
             reaper: somewhere(reaper),

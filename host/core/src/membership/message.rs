@@ -5,13 +5,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 use core::str::FromStr;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, UniqueAddress};
-use super::gossip::{Delta, Gossip, SparseSeen, VersionDigest};
+use super::gossip::{Delta, Gossip, MEMBERS_MAX, SparseSeen, VersionDigest};
 use super::member::Profile;
 use super::protocol::{ProtocolRange, ProtocolVersion};
 use super::shared::{SharedDelta, SharedDigest};
@@ -217,6 +218,8 @@ pub struct GossipStatus {
     pub seen: SparseSeen,
     /// It answers what the receiver said, and wants no answer about who has seen the version.
     pub answers: bool,
+    /// It is the leader's word to all, which the receiver is to hand on.
+    pub relay: Option<Relay>,
 }
 
 /// The picture, sent to a member.
@@ -235,6 +238,27 @@ pub struct DeltaMessage {
     pub delta: Delta,
     /// As in [`GossipMessage`].
     pub time_to_live: Duration,
+    /// As in [`GossipStatus`].
+    pub relay: Option<Relay>,
+}
+
+/// Whom the receiver of the leader's word to all is to tell in turn, because nobody else will: members, by their places in the picture. Whoever
+/// has another picture tells those that stand there in its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
+pub struct Relay {
+    first: u32,
+    end: u32,
+}
+
+/// Two numbers are no places of members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no picture has the places {first}..{end}")]
+pub struct NoPlaces {
+    /// The first place.
+    pub first: u32,
+    /// The one behind the last.
+    pub end: u32,
 }
 
 /// A heartbeat or its answer.
@@ -244,6 +268,38 @@ pub struct Beat {
     pub seq: u64,
     /// When it was sent, by the asker's clock. The answer brings it back as it is, so that only one clock is read.
     pub sent: Time,
+}
+
+impl Relay {
+    /// Errors: [`NoPlaces`] if the end is before the beginning, or beyond every picture.
+    pub fn new(first: u32, end: u32) -> Result<Self, NoPlaces> {
+        let max = u32::try_from(2 * MEMBERS_MAX).unwrap_or(u32::MAX);
+        if first <= end && end <= max {
+            Ok(Self { first, end })
+        } else {
+            Err(NoPlaces { first, end })
+        }
+    }
+
+    /// The places, as far as there are so many members.
+    pub fn among(self, members: usize) -> Range<usize> {
+        let place = |at| usize::try_from(at).unwrap_or(usize::MAX).min(members);
+        place(self.first)..place(self.end)
+    }
+}
+
+impl TryFrom<(u32, u32)> for Relay {
+    type Error = NoPlaces;
+
+    fn try_from((first, end): (u32, u32)) -> Result<Self, NoPlaces> {
+        Self::new(first, end)
+    }
+}
+
+impl From<Relay> for (u32, u32) {
+    fn from(relay: Relay) -> Self {
+        (relay.first, relay.end)
+    }
 }
 
 impl RefuseReason {
@@ -312,6 +368,18 @@ impl Message {
             | Self::Broadcast(_)
             | Self::Presence(_) => false,
         }
+    }
+
+    /// The same with another share in telling it; what is never for all stays as it is.
+    #[must_use]
+    pub fn relayed(&self, relay: Option<Relay>) -> Self {
+        let mut message = self.clone();
+        if let Self::Status(GossipStatus { relay: own, .. })
+        | Self::GossipDelta(DeltaMessage { relay: own, .. }) = &mut message
+        {
+            *own = relay;
+        }
+        message
     }
 
     /// A short name for logs and counters.

@@ -1,10 +1,16 @@
 //! Whom a node gossips to next.
 
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::address::UniqueAddress;
 use super::member::Member;
 use super::view::View;
+
+/// So many members one node tells of what is for all.
+const FAN_OUT: usize = 8;
 
 /// How targets are chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +65,60 @@ impl Targets {
             .take(most)
             .cloned()
             .collect()
+    }
+
+    /// Whom a node tells that is to see to it that all members of its data centre at `places` hear something: each with the places that it
+    /// sees to in turn. So each member hears it once, after as many hops as the number of places has digits to the base [`FAN_OUT`].
+    ///
+    /// Who sees to whom is drawn each time: one that is gone is not in the way of the same others again.
+    pub fn shares(
+        &self,
+        view: &View<'_>,
+        places: Range<usize>,
+        random: &mut fastrand::Rng,
+    ) -> Vec<(UniqueAddress, Range<usize>)> {
+        let members = view.gossip().members();
+        let end = places.end.min(members.len());
+        let each = places.len().div_ceil(FAN_OUT).max(1);
+        // Its own place is in no share: nobody is to tell it again.
+        let me = view.gossip().index(view.me());
+        let me = me.filter(|at| places.contains(at));
+        let sides = [
+            places.start..me.unwrap_or(end),
+            me.map_or(end, |at| at + 1)..end,
+        ];
+        let parts = sides.into_iter().flat_map(|side| {
+            let firsts = side.clone().step_by(each);
+            firsts.map(move |first| first..side.end.min(first + each))
+        });
+        let tell = |part: Range<usize>| {
+            let there = members.get(part.clone()).unwrap_or_default();
+            let near = there.iter().filter(|member| is_candidate(view, member));
+            let near: Vec<_> = near.map(|member| &member.node).collect();
+            let first = near.get(below(random, near.len())?)?;
+            Some(((*first).clone(), part))
+        };
+        parts.filter_map(tell).collect()
+    }
+
+    /// Whether this node is one of those that speak with other data centres.
+    pub fn speaks_abroad(&self, view: &View<'_>) -> bool {
+        view.is_multi_dc() && {
+            let oldest = self.speakers(view).remove(view.dc());
+            let mut oldest = oldest.unwrap_or_default().into_iter();
+            oldest.any(|member| member.node == *view.me())
+        }
+    }
+
+    /// Who speaks for each data centre.
+    fn speakers<'a>(&self, view: &View<'a>) -> BTreeMap<Arc<str>, Vec<&'a Member>> {
+        let most = usize::try_from(self.cross_dc_connections).unwrap_or(usize::MAX);
+        // Who is out of reach keeps nobody from speaking in its place: while the oldest are being found dead, the others would not be heard of.
+        let can_speak = |member: &Member| match member.dc().as_ref() == view.dc() {
+            true => member.node == *view.me() || view.is_reachable(&member.node),
+            false => can_gossip(view, &member.node),
+        };
+        view.oldest_by_dc(most, can_speak)
     }
 
     /// A data centre of few members speaks with the others more often; one member alone always.
@@ -116,13 +176,7 @@ impl Targets {
         if !view.is_multi_dc() {
             return Vec::new();
         }
-        let most = usize::try_from(self.cross_dc_connections).unwrap_or(usize::MAX);
-        // Who is out of reach keeps nobody from speaking in its place: while the oldest are being found dead, the others would not be heard of.
-        let can_speak = |member: &Member| match member.dc().as_ref() == view.dc() {
-            true => member.node == *view.me() || view.is_reachable(&member.node),
-            false => can_gossip(view, &member.node),
-        };
-        let mut by_dc = view.oldest_by_dc(most, can_speak);
+        let mut by_dc = self.speakers(view);
         let ours = by_dc.remove(view.dc()).unwrap_or_default();
         if !ours.iter().any(|member| member.node == *view.me()) {
             return Vec::new();
@@ -153,6 +207,10 @@ fn shuffle<T>(items: &mut [T], random: &mut fastrand::Rng) {
 /// Neither oneself nor whom one cannot reach oneself: what others say of them does not matter.
 fn can_gossip(view: &View<'_>, node: &UniqueAddress) -> bool {
     node != view.me() && view.gossip().can_reach(view.me(), node)
+}
+
+fn is_candidate(view: &View<'_>, member: &Member) -> bool {
+    member.dc().as_ref() == view.dc() && can_gossip(view, &member.node)
 }
 
 fn local_candidates<'a>(view: &View<'a>) -> impl Iterator<Item = &'a UniqueAddress> {

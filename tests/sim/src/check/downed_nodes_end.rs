@@ -1,4 +1,5 @@
 //! A node that sees itself down ends within a bound, and once it is quiet no incarnation runs that one which runs, too, has seen down.
+//! One that was let in and declared dead before it heard its welcome cannot know, and never was a member in its own eyes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -78,7 +79,14 @@ impl Rule for DownedNodesEnd {
         for by in view::running(world) {
             let downed = self.downed.get(by);
             let still = |node: &&UniqueAddress| downed.is_some_and(|downed| downed.contains(*node));
-            if let Some(node) = view::running(world).find(still) {
+            // Whoever was never told of a picture never was a member.
+            let was_in = |node: &&UniqueAddress| {
+                let place = world.place(&node.address);
+                let state = place.and_then(|place| world.state(place));
+                state.is_some_and(|state| state.version != 0)
+            };
+            let mut members = view::running(world).filter(was_in);
+            if let Some(node) = members.find(still) {
                 let (by, node) = (world.name(by), world.name(node));
                 return Err(format!("{by} has seen {node} down, and both run"));
             }

@@ -38,6 +38,8 @@ struct Had {
     gossip: Gossip,
     /// Members that are known to have had this version, beside those that have seen it: places in its own list.
     by: Seen,
+    /// This node has told all members of it.
+    is_told: bool,
     /// What leads from here to the present picture, once somebody was told; none if that is no less than all of it.
     changes: Option<Option<Arc<Changes>>>,
 }
@@ -48,6 +50,7 @@ impl Had {
             version: VersionDigest::of(gossip),
             gossip: gossip.clone(),
             by: Seen::default(),
+            is_told: false,
             changes: None,
         }
     }
@@ -55,6 +58,24 @@ impl Had {
     fn is_by(&self, node: &UniqueAddress) -> bool {
         let place = self.gossip.index(node);
         place.is_some_and(|at| self.gossip.seen.has(at) || self.by.has(at))
+    }
+
+    /// How many are known to have had it.
+    fn count(&self) -> usize {
+        let mut all = self.by.clone();
+        all.union(&self.gossip.seen, self.gossip.members.len());
+        all.count()
+    }
+
+    /// What makes the present picture of this one; none if that is no less than all of it.
+    fn lead_to(&mut self, present: &Self) -> Option<Delta> {
+        let (gossip, picture) = (&self.gossip, &present.gossip);
+        let changes = self.changes.get_or_insert_with(|| {
+            let changes = Changes::new(gossip, picture);
+            (changes.items() < picture.items()).then(|| Arc::new(changes))
+        });
+        let changes = changes.clone()?;
+        Some(Delta::of(self.version, (present.version, picture), changes))
     }
 }
 
@@ -75,7 +96,10 @@ impl History {
         let version = present.version;
         if let Some(before) = self.present.replace(present) {
             if HISTORY_MAX <= self.past.len() {
-                self.past.pop_front();
+                // One that nobody else has had is of no use to anybody.
+                let mut past = self.past.iter();
+                let useless = past.position(|had| !had.is_told && had.count() <= 1);
+                self.past.remove(useless.unwrap_or_default());
             }
             self.past.push_back(before);
             self.past.iter_mut().for_each(|had| had.changes = None);
@@ -103,22 +127,24 @@ impl History {
         if present.is_by(to) {
             return Telling::Seen;
         }
-        let Some(base) = self.past.iter_mut().rev().find(|had| had.is_by(to)) else {
-            return Telling::Whole;
-        };
-        let picture = &present.gossip;
-        let gossip = &base.gossip;
-        let changes = base.changes.get_or_insert_with(|| {
-            let changes = Changes::new(gossip, picture);
-            (changes.items() < picture.items()).then(|| Arc::new(changes))
-        });
-        match changes {
-            Some(changes) => {
-                let to = (present.version, picture);
-                Telling::Delta(Delta::of(base.version, to, changes.clone()))
-            }
-            None => Telling::Whole,
-        }
+        let base = self.past.iter_mut().rev().find(|had| had.is_by(to));
+        let delta = base.and_then(|base| base.lead_to(present));
+        delta.map_or(Telling::Whole, Telling::Delta)
+    }
+
+    /// What tells all members of the present picture in the same words, where most are known to have had one version before it, or were
+    /// told of one like this. Whoever has not says so.
+    pub fn telling_all(&mut self) -> Option<Delta> {
+        let present = self.present.as_mut()?;
+        let is_common = |had: &&mut Had| had.is_told || had.gossip.members.len() < 2 * had.count();
+        let delta = self
+            .past
+            .iter_mut()
+            .rev()
+            .find(is_common)?
+            .lead_to(present)?;
+        present.is_told = true;
+        Some(delta)
     }
 
     /// The picture that a delta leads to. Errors: every [`DeltaError`]; [`DeltaError::OtherBase`] if its base is not among these.

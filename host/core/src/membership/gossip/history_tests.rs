@@ -110,29 +110,55 @@ fn a_picture_that_is_all_new_is_told_whole() {
 }
 
 #[test]
-fn only_so_many_pictures_are_kept() {
+fn only_so_many_pictures_are_kept_and_first_of_all_those_that_others_have() {
     let mut gossip = with(picture("a b c d e f"), "", "a b");
     let mut history = History::default();
     let first = history.follow(&gossip);
-    let mut second = first;
-    for number in 0..HISTORY_MAX {
+    gossip = with(next(&gossip), "", "a c");
+    let second = history.follow(&gossip);
+    for _ in 0..2 * HISTORY_MAX {
         gossip = next(&gossip);
-        if number == 0 {
-            gossip.see(&node("c"));
-            second = VersionDigest::of(&gossip);
-        }
         history.follow(&gossip);
     }
     assert_eq!(told(&mut history, "b"), Ok(Some(first)));
+    for _ in 0..HISTORY_MAX - 1 {
+        gossip = with(next(&gossip), "", "a d");
+        history.follow(&gossip);
+    }
+    assert_eq!(told(&mut history, "b"), Ok(Some(first)));
+    gossip = with(next(&gossip), "", "a d");
+    history.follow(&gossip);
     gossip = next(&gossip);
     let after = history.follow(&gossip);
     assert_eq!(told(&mut history, "b"), Err(()));
-    assert_eq!(told(&mut history, "c"), Ok(Some(second)));
-    let mut on_first = Delta::new((second, &gossip), &next(&gossip));
-    on_first.base = first;
-    let (needed, actual) = (first, after);
+    assert_eq!(told(&mut history, "c"), Err(()));
+    let mut on_second = Delta::new((first, &gossip), &next(&gossip));
+    on_second.base = second;
+    let (needed, actual) = (second, after);
     assert_eq!(
-        history.apply(&on_first),
+        history.apply(&on_second),
         Err(DeltaError::OtherBase { needed, actual })
     );
+}
+
+#[test]
+fn all_are_told_from_what_most_have_or_were_told() {
+    let base = |history: &mut History| history.telling_all().map(|delta| delta.base);
+    let one = with(picture("a b c d e"), "", "a b");
+    let mut history = History::default();
+    assert_eq!(base(&mut history), None);
+    let first = history.follow(&one);
+    assert_eq!(base(&mut history), None);
+    let two = next(&one);
+    let second = history.follow(&two);
+    // Two of five are not most.
+    assert_eq!(base(&mut history), None);
+    assert!(history.had(&node("c"), first));
+    assert_eq!(base(&mut history), Some(first));
+    // All were told of the second one now.
+    let three = next(&two);
+    history.follow(&three);
+    let told = history.telling_all().unwrap();
+    assert_eq!(told.base, second);
+    assert_eq!(told.apply(&two).as_ref(), Ok(&three));
 }

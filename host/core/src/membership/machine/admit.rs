@@ -149,7 +149,7 @@ impl Membership {
             |member: &&Member| member.status != Status::Down && after.contains(&member.node.uid);
         for member in before.iter().filter(certain) {
             self.update(|change| change.observe(&member.node, Reach::Terminated));
-            self.down(&member.node, Decider::NewIncarnation, out);
+            self.down(&member.node, &Decider::NewIncarnation, out);
         }
     }
 

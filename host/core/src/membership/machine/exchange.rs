@@ -3,10 +3,10 @@
 //! A picture is told as what differs from one that the receiver is known to have ([`History`](crate::membership::gossip::History)), or whole; the
 //! receiver makes the whole picture of it, and from there on it does not matter how it came.
 //!
-//! Nothing rests on one message. A status names a version by its digest: whoever knows that version tells what came since, whoever does not
-//! answers with its own, and if that is unknown, too, the clocks are exchanged, which ends in a whole picture. A difference on a picture that
-//! is not there is answered like such a status, a damaged one with the clock. So what is lost, doubled or late is made good by the next round
-//! between any two.
+//! What is new goes to the leader and from there to all ([`relay`](super::relay)). Nothing rests on that, nor on any one message. A status names
+//! a version by its digest: whoever knows that version tells what came since, whoever does not answers with its own, and if that is unknown, too, the clocks are
+//! exchanged, which ends in a whole picture. A difference on a picture that is not there is answered like such a status, a damaged one with the
+//! clock. So what is lost, doubled or late is made good by the next round between any two.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -29,12 +29,16 @@ impl Membership {
         if self.phase != Phase::Member {
             return;
         }
+        if core::mem::take(&mut self.rounds.has_news) && self.tell_news(out) {
+            return;
+        }
         let view = View::new(&self.gossip, &self.this, &self.profile.dc);
         let Some(peer) = self.targets.choose(&view, &mut self.rng) else {
             return;
         };
         let near = self.is_near(&peer);
-        if !near || self.gossip.is_seen_by(&peer) || !self.has_base_for(&peer) {
+        let is_known = self.gossip.is_seen_by(&peer) || self.leader_has_it();
+        if !near || is_known || !self.has_base_for(&peer) {
             self.send_status(&peer, None, out);
         } else {
             self.send_picture(&peer, out);
@@ -42,7 +46,7 @@ impl Membership {
     }
 
     /// Whether a member is known to have anything to build on. Who may have is asked before it is told everything.
-    fn has_base_for(&mut self, peer: &UniqueAddress) -> bool {
+    pub(super) fn has_base_for(&mut self, peer: &UniqueAddress) -> bool {
         self.history.follow(&self.gossip);
         self.history.telling(peer) != Telling::Whole
     }
@@ -85,7 +89,7 @@ impl Membership {
     }
 
     /// Whether something is under way that members should hear of soon.
-    pub(super) fn is_in_a_hurry(&self) -> bool {
+    pub(super) fn is_in_a_hurry(&self, now: Time) -> bool {
         let own = self
             .gossip
             .members()
@@ -99,7 +103,7 @@ impl Membership {
             members += 1;
             seen += usize::from(self.gossip.is_seen_by(&member.node));
         }
-        2 * seen < members
+        2 * seen < members && !self.leader_tells(now)
     }
 
     pub(super) fn on_status(
@@ -109,6 +113,9 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         self.may_gossip(from)?;
+        if status.relay.is_some() {
+            self.hand_on(status.relay, &Message::Status(status.clone()), out);
+        }
         let ours = self.history.follow(&self.gossip);
         let is_known = self.history.had(from, status.version);
         if status.version == ours {
@@ -142,7 +149,7 @@ impl Membership {
             self.changed = true;
         }
         let lacks = self.gossip.seen().without(&theirs);
-        if !status.answers && !lacks.is_empty() {
+        if !status.answers && status.relay.is_none() && !lacks.is_empty() {
             self.send_status(from, Some(&lacks), out);
         }
         Ok(())
@@ -175,7 +182,7 @@ impl Membership {
         in_time(times, message.time_to_live)?;
         self.may_gossip(from)?;
         let version = VersionDigest::of(&message.gossip);
-        self.take_in(times.0, (from, version), &message.gossip, out)
+        self.take_in(times.0, (from, version), &message.gossip, false, out)
     }
 
     pub(super) fn on_delta(
@@ -188,13 +195,20 @@ impl Membership {
         in_time(times, message.time_to_live)?;
         self.may_gossip(from)?;
         let delta = &message.delta;
+        let relay = message.relay;
         self.history.follow(&self.gossip);
         self.history.had(from, delta.base);
         match self.history.apply(delta) {
-            Ok(gossip) => self.take_in(times.0, (from, delta.version), &gossip, out),
+            Ok(gossip) => {
+                let version = (from, delta.version);
+                let taken = self.take_in(times.0, version, &gossip, relay.is_some(), out);
+                self.hand_on(relay, &Message::GossipDelta(message.clone()), out);
+                taken
+            }
             Err(DeltaError::OtherBase { .. }) => {
                 // It is long ago that this node had that version.
                 self.send_status(from, Some(&Seen::default()), out);
+                self.hand_on(relay, &Message::GossipDelta(message.clone()), out);
                 Ok(())
             }
             Err(
@@ -214,6 +228,7 @@ impl Membership {
         now: Time,
         (from, version): (&UniqueAddress, VersionDigest),
         remote: &Gossip,
+        is_relayed: bool,
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         if !remote.has(&self.this) {
@@ -236,7 +251,7 @@ impl Membership {
         self.history.had(from, version);
         if has_news {
             self.send_picture(from, out);
-        } else if taken.talk_back && !is_hidden {
+        } else if taken.talk_back && !is_hidden && !is_relayed {
             let lacks = self.gossip.seen().without(remote.seen());
             self.send_status(from, Some(&lacks), out);
         }
@@ -274,14 +289,18 @@ impl Membership {
 
     /// Tells a member of the picture, in as few words as it needs.
     pub(super) fn send_picture(&mut self, to: &UniqueAddress, out: &mut Vec<Effect>) {
-        self.history.follow(&self.gossip);
+        let version = self.history.follow(&self.gossip);
         match self.history.telling(to) {
             Telling::Seen => self.send_status(to, None, out),
             Telling::Delta(delta) => {
                 let message = Message::GossipDelta(DeltaMessage {
                     delta,
                     time_to_live: self.settings.gossip.time_to_live,
+                    relay: None,
                 });
+                if self.state.leader.as_ref() == Some(to) && self.gossip.is_seen_by(&self.this) {
+                    self.reported = Some(version);
+                }
                 self.send(to, message, out);
             }
             Telling::Whole => self.send_whole(to, out),
@@ -297,7 +316,12 @@ impl Membership {
     }
 
     /// Says how far the picture is. `lacks`: as an answer, with those who have seen it and of whom the receiver does not know.
-    fn send_status(&mut self, to: &UniqueAddress, lacks: Option<&Seen>, out: &mut Vec<Effect>) {
+    pub(super) fn send_status(
+        &mut self,
+        to: &UniqueAddress,
+        lacks: Option<&Seen>,
+        out: &mut Vec<Effect>,
+    ) {
         let version = self.history.follow(&self.gossip);
         let seen = lacks.unwrap_or_else(|| self.gossip.seen());
         let place = self.gossip.index(&self.this);
@@ -308,6 +332,7 @@ impl Membership {
             version,
             seen: SparseSeen::new(seen, self.gossip.members().len()),
             answers: lacks.is_some(),
+            relay: None,
         });
         self.send(to, message, out);
     }

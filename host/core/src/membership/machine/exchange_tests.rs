@@ -29,6 +29,7 @@ fn status(of: &Gossip) -> Message {
         version: VersionDigest::of(of),
         seen: SparseSeen::new(of.seen(), of.members().len()),
         answers: false,
+        relay: None,
     })
 }
 
@@ -47,6 +48,7 @@ fn difference(base: &Gossip, to: &Gossip) -> Message {
     Message::GossipDelta(DeltaMessage {
         delta: Delta::new((VersionDigest::of(base), base), to),
         time_to_live: Duration::from_secs(2),
+        relay: None,
     })
 }
 
@@ -247,6 +249,7 @@ fn a_damaged_difference_is_answered_with_a_wish_for_all() {
     let message = Message::GossipDelta(DeltaMessage {
         delta: damaged,
         time_to_live: Duration::from_secs(2),
+        relay: None,
     });
     assert_eq!(
         hear(&mut a, "b", message),

@@ -48,22 +48,37 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<Answer, CommandError> {
         let member = self.find(target)?;
-        self.down(&member.node, Decider::Operator, out);
+        self.down(&member.node, &Decider::Operator, out);
         Ok(Answer::DoneTo(member.node))
     }
 
     /// Declares a member dead, and tells it and others at once. Does nothing about one that is, or is no member.
-    pub(super) fn down(&mut self, node: &UniqueAddress, by: Decider, out: &mut Vec<Effect>) {
-        let downed = self.update(|change| change.down(node, by));
-        if downed != Ok(true) {
-            return;
+    pub(super) fn down(&mut self, node: &UniqueAddress, by: &Decider, out: &mut Vec<Effect>) {
+        self.down_all(core::slice::from_ref(node), by, out);
+    }
+
+    /// Declares members dead, as one new version: with one for each of them, each would be told of another one, and where several nodes decide
+    /// the same at once, each would answer each with what it has made of those.
+    pub(super) fn down_all(
+        &mut self,
+        nodes: &[UniqueAddress],
+        by: &Decider,
+        out: &mut Vec<Effect>,
+    ) {
+        let downed: Vec<&UniqueAddress> = self.update(|change| {
+            let mut down = |node: &&UniqueAddress| change.down(node, by.clone()) == Ok(true);
+            nodes.iter().filter(&mut down).collect()
+        });
+        for node in &downed {
+            self.gossip.unsee(node);
         }
-        self.gossip.unsee(node);
-        if *node == self.this {
-            self.gossip_burst(LAST_WORDS, out);
-        } else {
-            // It may be alive: then this is what stops it.
-            self.send_picture(node, out);
+        for node in downed {
+            if *node == self.this {
+                self.gossip_burst(LAST_WORDS, out);
+            } else {
+                // It may be alive: then this is what stops it.
+                self.send_picture(node, out);
+            }
         }
     }
 
@@ -129,7 +144,7 @@ impl Membership {
         let mut members = self.gossip.members().iter();
         if self.is_from_afar && !members.any(|member| member.status.counts()) {
             let this = self.this.clone();
-            self.down(&this, Decider::Others, out);
+            self.down(&this, &Decider::Others, out);
         }
     }
 
@@ -202,7 +217,7 @@ impl Membership {
         self.drive_downing(now, downing::Event::QuarantinedBy(by), out);
         // Nobody listens to it any more, whatever the policy makes of that.
         let this = self.this.clone();
-        self.down(&this, Decider::Others, out);
+        self.down(&this, &Decider::Others, out);
     }
 
     pub(super) fn own_status(&self) -> Option<Status> {

@@ -141,6 +141,19 @@ fn down_is_told_to_the_one_that_is_down() {
 }
 
 #[test]
+fn many_are_down_in_one_version_of_which_each_is_told() {
+    let mut a = member(picture("a b c d"));
+    let mut out = Vec::new();
+    let nodes = [node("b"), node("c"), node("x"), node("a")];
+    a.down_all(&nodes, &Decider::Operator, &mut out);
+    let mut told = shown(&out);
+    told[2..].sort_unstable();
+    let to = |host| alloc::format!("to {host}: gossip (a:d b:d c:d d, seen by )");
+    // Those that are downed, and then the last words of one that goes itself.
+    assert_eq!(told, ["b", "c", "b", "c", "d"].map(to));
+}
+
+#[test]
 fn down_is_legal_for_every_status() {
     for before in ["b:j", "b:w", "b", "b:p", "b:r", "b:l", "b:e"] {
         let mut a = member(picture(&alloc::format!("a {before}")));

@@ -201,14 +201,14 @@ impl Membership {
                 return;
             }
             downing::Effect::Down { nodes, decision } => {
-                for node in nodes {
+                for node in &nodes {
                     out.push(Effect::Log(Marker::DowningNode {
                         node: node.clone(),
                         decision: decision.name(),
                     }));
-                    let by = Decider::Policy(self.policy.clone());
-                    self.down(&node, by, out);
                 }
+                let by = Decider::Policy(self.policy.clone());
+                self.down_all(&nodes, &by, out);
                 return;
             }
             downing::Effect::Confirm => {

@@ -148,14 +148,14 @@ impl Membership {
     fn give_way(&mut self, to: &Address, out: &mut Vec<Effect>) {
         if !self.is_of_living_dc() {
             let this = self.this.clone();
-            self.down(&this, Decider::Rival(to.clone()), out);
+            self.down(&this, &Decider::Rival(to.clone()), out);
             return;
         }
         let members = self.gossip.members().iter();
         let mut all: Vec<UniqueAddress> = members.map(|member| member.node.clone()).collect();
         all.sort_by_key(|node| *node == self.this);
         for node in all {
-            self.down(&node, Decider::Rival(to.clone()), out);
+            self.down(&node, &Decider::Rival(to.clone()), out);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::membership::event::ClusterEvent;
 use crate::membership::gossip::{Gossip, VersionDigest};
 use crate::membership::machine::Membership;
 use crate::membership::member::Status;
-use crate::membership::message::{ConfigCheck, Envelope, Message};
+use crate::membership::message::{ConfigCheck, Envelope, Message, Relay};
 use crate::membership::reachability::Reach;
 use crate::membership::subscription::Notice;
 
@@ -32,7 +32,8 @@ pub(super) fn told(sender: &Membership, effects: &[Effect]) -> Vec<String> {
                     VersionDigest::of(&gossip),
                     VersionDigest::of(sender.gossip())
                 );
-                format!(" ({})", picture(&gossip))
+                let relay = relayed(sender, message.relay);
+                format!(" ({}{relay})", picture(&gossip))
             }
             Message::Status(status) => {
                 assert_eq!(status.version, VersionDigest::of(sender.gossip()));
@@ -40,7 +41,8 @@ pub(super) fn told(sender: &Membership, effects: &[Effect]) -> Vec<String> {
                 let seen = sender.gossip().seen_as(status.seen.among(members).unwrap());
                 let seen: Vec<&str> = seen.seen_by().map(host).collect();
                 let kind = if status.answers { "answers" } else { "asks" };
-                format!(" ({kind}, seen by {})", seen.join(" "))
+                let relay = relayed(sender, status.relay);
+                format!(" ({kind}, seen by {}{relay})", seen.join(" "))
             }
             Message::InitJoin(_)
             | Message::InitJoinAck(_)
@@ -64,6 +66,17 @@ pub(super) fn told(sender: &Membership, effects: &[Effect]) -> Vec<String> {
     };
     let lines = effects.iter().map(|each| effect(each) + &detail(each));
     lines.collect()
+}
+
+/// Whom the receiver is to tell in turn, itself left in.
+fn relayed(sender: &Membership, relay: Option<Relay>) -> String {
+    let Some(relay) = relay else {
+        return String::new();
+    };
+    let members = sender.gossip().members();
+    let members = members[relay.among(members.len())].iter();
+    let hosts: Vec<&str> = members.map(|member| host(&member.node)).collect();
+    format!(", to {}", hosts.join(" "))
 }
 
 /// `a b:j c:l, seen by a b, a→c`

@@ -108,7 +108,7 @@ impl Membership {
             }
             Phase::Member if !self.is_of_living_dc() => {
                 let this = self.this.clone();
-                self.down(&this, Decider::Others, out);
+                self.down(&this, &Decider::Others, out);
             }
             Phase::Searching | Phase::Asking(_) if self.asks(&by.address) => {
                 self.shut_out_by(&by.address, out);

@@ -244,3 +244,58 @@ fn a_node_alone_has_no_target() {
     assert_eq!(SETTINGS.choose(&view, &mut random), None);
     assert_eq!(SETTINGS.burst(&view, 5, &mut random), []);
 }
+
+#[test]
+fn a_word_for_all_reaches_each_of_the_data_centre_once_and_in_few_hops() {
+    for members in [1, 2, 8, 9, 10, 70, 200] {
+        let others = (1..members).map(|at| alloc::format!("m{at:03}@here"));
+        let all: Vec<_> = others.chain(["a@here".into(), "z@there".into()]).collect();
+        let gossip = picture(&all.join(" "));
+        let mut random = fastrand::Rng::with_seed(members);
+        let mut told: Vec<(UniqueAddress, Range<usize>)> = Vec::new();
+        let mut next = Vec::from([(node("a"), 0..gossip.members().len())]);
+        let mut hops = 0;
+        while !next.is_empty() {
+            let mut further = Vec::new();
+            for (me, places) in &next {
+                let view = View::new(&gossip, me, "here");
+                further.extend(SETTINGS.shares(&view, places.clone(), &mut random));
+            }
+            hops += u32::from(!further.is_empty());
+            told.extend(further.iter().cloned());
+            next = further;
+        }
+        let mut heard: Vec<_> = told.iter().map(|(to, _)| to.address.host()).collect();
+        heard.sort_unstable();
+        let wanted: Vec<_> = (1..members).map(|at| alloc::format!("m{at:03}")).collect();
+        assert_eq!(heard, wanted);
+        assert!(hops <= 4, "{members} members: {hops} hops");
+    }
+}
+
+#[test]
+fn a_word_for_all_goes_around_those_that_cannot_be_reached() {
+    let gossip = with(picture("a b c d"), "a→b c→d", "a b c d");
+    let me = node("a");
+    let view = View::new(&gossip, &me, "default");
+    let mut random = fastrand::Rng::with_seed(7);
+    let shares = SETTINGS.shares(&view, 0..4, &mut random);
+    assert_eq!(shares, [(node("c"), 2..3), (node("d"), 3..4)]);
+    // Who has another picture may be told of more places than there are.
+    assert_eq!(
+        SETTINGS.shares(&view, 3..9, &mut random),
+        [(node("d"), 3..4)]
+    );
+    assert_eq!(SETTINGS.shares(&view, 4..9, &mut random), []);
+}
+
+#[test]
+fn the_oldest_few_speak_abroad_where_there_is_an_abroad() {
+    let speaks = |text: &str, me: &str| {
+        let (gossip, me) = (picture(text), node(me));
+        limited(1).speaks_abroad(&View::new(&gossip, &me, "here"))
+    };
+    let two = "a@here b@here z@there";
+    assert_eq!([speaks(two, "a"), speaks(two, "b")], [true, false]);
+    assert!(!speaks("a@here b@here", "a"));
+}
