@@ -29,7 +29,7 @@ use granary_core::activation::DeactivateReason;
 use granary_core::error::{CallError, Failure};
 use granary_core::id::{CallId, GrainId, KindName};
 use granary_core::limits::Limits;
-use granary_runtime::{BoxFuture, HttpBody, relay};
+use granary_runtime::{BoxFuture, HttpBody, handover};
 use granary_store::Head;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc::error::TrySendError;
@@ -403,7 +403,7 @@ fn activation(shared: &Arc<Shared>, grain: &GrainId, entry: &KindEntry) -> Arc<H
 fn push(shared: &Arc<Shared>, mut handle: Arc<Handle>, pending: Pending) {
     let mut message = Message::Call(Box::new(pending));
     for _ in 0..PUSHES_MAX {
-        let refused = match relay::hand_over(|| handle.inbox.try_send(message)) {
+        let refused = match handover::hand_over(|| handle.inbox.try_send(message)) {
             Ok(()) => return,
             Err(TrySendError::Closed(refused)) => refused,
             Err(TrySendError::Full(Message::Call(pending))) => {

@@ -14,7 +14,7 @@ use granary_core::activation::{
 };
 use granary_core::error::CallError;
 use granary_core::id::{CallId, GrainId, Revision, Time};
-use granary_runtime::{BoxFuture, TurnContext, relay};
+use granary_runtime::{BoxFuture, TurnContext, handover};
 use granary_store::{Committed, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -112,7 +112,7 @@ impl Driver {
             last_failure: None,
             gone: false,
         };
-        relay::spawn(driver.run());
+        handover::spawn(driver.run());
         handle
     }
 

@@ -37,7 +37,7 @@ use crate::guest::Guest;
 use crate::guest::meter::Meter;
 use crate::guest::turn::{BesideId, Gate, Turn};
 use crate::link::Exports;
-use crate::{Arguments, Method, Results, TurnContext, relay};
+use crate::{Arguments, Method, Results, TurnContext, handover};
 
 /// One turn that may run beside others.
 pub(crate) struct Entry {
@@ -101,7 +101,7 @@ impl Beside {
 pub(crate) fn start(slot: Arc<Slot>, beside: Arc<Beside>, meter: Arc<Meter>, lane: SlowLane) {
     meter.begin_turn();
     let body = Box::pin(run(slot, beside));
-    relay::spawn(Session {
+    handover::spawn(Session {
         body: Some(body),
         meter,
         lane,

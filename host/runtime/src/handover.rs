@@ -5,9 +5,10 @@
 //! take it, which costs more than the turn. `FuturesUnordered`, in which Wasmtime keeps what its guests wait for, wakes its own task after
 //! every poll.
 //!
-//! A relayed task is therefore polled again at once where it has only woken itself. And the last one that was woken on a thread is polled there when the poll
-//! under way comes back, by whoever began it, for as long as that takes little time altogether. tokio gets what is left, and every task that
-//! is woken while another one is next already: what can run side by side is spread over the threads.
+//! A handed task, one that this module has spawned, is therefore polled again at once where it has only woken itself. And the last one that
+//! was woken on a thread is polled there when the poll under way comes back, by whoever began it, for as long as that takes little time
+//! altogether. tokio gets what is left, and every task that is woken while another one is next already: what can run side by side is spread
+//! over the threads.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -33,12 +34,12 @@ const AT_REST: u8 = 0;
 const POLLED: u8 = 1;
 const WOKEN: u8 = 2;
 
-/// Runs a future as a relayed task of the current runtime.
+/// Runs a future as a handed task of the current runtime.
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(body: F) {
-    drop(tokio::spawn(Owner(Arc::new(Relay::new(body)))));
+    drop(tokio::spawn(Owner(Arc::new(Handed::new(body)))));
 }
 
-/// Does `work`, which may wake relayed tasks, and polls the last of them before it comes back: see the module. Within a relayed task, or outside a
+/// Does `work`, which may wake handed tasks, and polls the last of them before it comes back: see the module. Within a handed task, or outside a
 /// runtime, it only does the work.
 pub fn hand_over<R>(work: impl FnOnce() -> R) -> R {
     let Some(turn) = Turn::begin() else {
@@ -109,8 +110,8 @@ trait Run: Send + Sync {
     fn leave_to_tokio(&self);
 }
 
-/// A relayed task. A waker of it lives on in what its body waits for, so that its owner takes the body out in the end.
-struct Relay<F> {
+/// A handed task. A waker of it lives on in what its body waits for, so that its owner takes the body out in the end.
+struct Handed<F> {
     state: AtomicU8,
     /// tokio's side of it.
     task: AtomicWaker,
@@ -129,7 +130,7 @@ enum Polled {
     Ended,
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Relay<F> {
+impl<F: Future<Output = ()> + Send + 'static> Handed<F> {
     fn new(body: F) -> Self {
         Self {
             state: AtomicU8::new(AT_REST),
@@ -178,7 +179,7 @@ impl<F: Future<Output = ()> + Send + 'static> Relay<F> {
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Run for Relay<F> {
+impl<F: Future<Output = ()> + Send + 'static> Run for Handed<F> {
     fn run(self: Arc<Self>, began: Instant) {
         match catch_unwind(AssertUnwindSafe(|| self.poll(began))) {
             Ok(Polled::Rests) => {}
@@ -196,23 +197,23 @@ impl<F: Future<Output = ()> + Send + 'static> Run for Relay<F> {
     }
 }
 
-impl<F> Relay<F> {
+impl<F> Handed<F> {
     fn end(&self) {
         let body = self.body.lock().take();
         drop(body);
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> ArcWake for Relay<F> {
-    fn wake_by_ref(relay: &Arc<Self>) {
-        if relay.state.swap(WOKEN, Ordering::AcqRel) != AT_REST {
+impl<F: Future<Output = ()> + Send + 'static> ArcWake for Handed<F> {
+    fn wake_by_ref(handed: &Arc<Self>) {
+        if handed.state.swap(WOKEN, Ordering::AcqRel) != AT_REST {
             return;
         }
-        let mut left: Option<Arc<dyn Run>> = Some(relay.clone());
+        let mut left: Option<Arc<dyn Run>> = Some(handed.clone());
         // A thread that ends polls nothing.
         NEXT.try_with(|next| {
             if let Some(next) = &mut *next.borrow_mut()
-                && next.home == relay.home
+                && next.home == handed.home
             {
                 std::mem::swap(&mut next.task, &mut left);
             }
@@ -224,16 +225,16 @@ impl<F: Future<Output = ()> + Send + 'static> ArcWake for Relay<F> {
     }
 }
 
-/// tokio's side of a relayed task.
-struct Owner<F>(Arc<Relay<F>>);
+/// tokio's side of a handed task.
+struct Owner<F>(Arc<Handed<F>>);
 
 impl<F: Future<Output = ()> + Send + 'static> Future for Owner<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let relay = &self.0;
-        relay.task.register(cx.waker());
-        match hand_over(|| relay.poll(Instant::now())) {
+        let handed = &self.0;
+        handed.task.register(cx.waker());
+        match hand_over(|| handed.poll(Instant::now())) {
             Polled::Rests => Poll::Pending,
             Polled::Woken => {
                 cx.waker().wake_by_ref();

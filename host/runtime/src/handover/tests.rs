@@ -31,7 +31,7 @@ impl Count {
 
 /// A task whose owner is polled by hand. Wants a runtime around it.
 fn by_hand<F: Future<Output = ()> + Send + 'static>(body: F) -> Owner<F> {
-    Owner(Arc::new(Relay::new(body)))
+    Owner(Arc::new(Handed::new(body)))
 }
 
 fn poll<F: Future + Unpin>(future: &mut F, count: &Arc<Count>) -> (Poll<F::Output>, usize) {
