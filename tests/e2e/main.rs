@@ -53,6 +53,7 @@ mod development;
 mod downing;
 mod languages_cli;
 mod observing;
+mod simulation;
 mod slow_client;
 mod state_api;
 mod uploads;

@@ -27,6 +27,9 @@ use granary_core::membership::shared::{Known, OwnerDelta, SharedDelta, SharedDig
 use granary_core::membership::wire::{self, EncodeError, WireError};
 use proptest::prelude::*;
 
+#[path = "wire/voting.rs"]
+mod voting;
+
 fn node(name: &str, uid: u64) -> UniqueAddress {
     UniqueAddress::new(Address::new(name, 7000).unwrap(), uid)
 }
@@ -120,7 +123,7 @@ fn of_joining() -> [(&'static str, Message); 5] {
         ("init-join", Message::InitJoin(asked)),
         ("ack-compatible", ack(ConfigCheck::Compatible(config()))),
         ("ack-incompatible", ack(ConfigCheck::Incompatible(problems))),
-        ("ack-unchecked", ack(ConfigCheck::Unchecked)),
+        ("ack-unchecked", ack(ConfigCheck::Unchecked(config()))),
         ("join", Message::Join(join)),
     ]
 }
@@ -180,7 +183,7 @@ fn later() -> Gossip {
     later
 }
 
-fn of_membership() -> [(&'static str, Message); 12] {
+fn of_membership() -> [(&'static str, Message); 14] {
     let gossip = gossip();
     let version = VersionDigest::of(&gossip);
     let beat = Beat {
@@ -206,6 +209,7 @@ fn of_membership() -> [(&'static str, Message); 12] {
     let presence = Presence {
         founder: node("a", 1),
         members: Some(300),
+        lowest: node("a", 1).address,
     };
     let founder = node("a", 1);
     [
@@ -221,6 +225,8 @@ fn of_membership() -> [(&'static str, Message); 12] {
         ("gone", Message::Gone),
         ("exiting-confirmed", Message::ExitingConfirmed),
         ("presence", Message::Presence(presence)),
+        ("ballot", voting::ballot()),
+        ("vote", voting::vote()),
     ]
 }
 

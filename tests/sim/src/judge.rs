@@ -120,6 +120,9 @@ impl Case {
             }
             When::Always(..) => {
                 self.looked |= !self.on(world, None).is_empty();
+                if self.is_deserted(world) {
+                    return Err(self.unmet(world, "no node runs any more".to_owned()));
+                }
                 match self.holds(world, changed) {
                     Ok(()) => Ok(()),
                     Err(reason) => Err(self.unmet(world, reason.why)),
@@ -162,6 +165,14 @@ impl Case {
     fn is_global(&self) -> bool {
         let mut wants = self.expect.wants.iter();
         wants.all(|want| matches!(want, Want::Terminated(_)))
+    }
+
+    /// Whether it is about the nodes that run, and none is there any more to hold it for.
+    fn is_deserted(&self, world: &World) -> bool {
+        self.looked
+            && self.expect.on.is_none()
+            && !self.is_global()
+            && !world.hosts().iter().any(Host::is_there)
     }
 
     /// The nodes to look at, of the changed ones if only these matter.

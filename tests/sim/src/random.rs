@@ -1,8 +1,10 @@
 //! Scenarios that nobody wrote: from a seed, a cluster, a time of faults, and a time of quiet in which everything must come right.
 //!
-//! Some seeds have several data centres. That is drawn apart, so that the others are what they were without it.
+//! Some seeds have several data centres, and some are small clusters with a link that is cut while messages get lost. That is drawn apart, so that the
+//! others are what they were without it.
 
 mod far;
+mod near;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::scenario::{Action, Link, Links, Scenario, Step};
 use crate::trace::Line;
 use crate::world::{AGREED, Wire, World};
 use far::Far;
+use near::Near;
 
 /// How long faults go on.
 const FAULTS: Duration = Duration::from_secs(60);
@@ -31,8 +34,9 @@ pub const LAST_WORD: &str = "quiet ";
 const LAST_WORDS_BEFORE: Duration = Duration::from_secs(10);
 
 /// The sample of a size and a strategy, of which the rest is drawn.
-fn draft(rng: &mut Rng, far: Option<&Far>) -> Scenario {
+fn draft(rng: &mut Rng, far: Option<&Far>, near: Option<&Near>) -> Scenario {
     let nodes = far.map_or_else(|| rng.usize(3..=8), Far::nodes);
+    let nodes = near.map_or(nodes, |near| near.nodes);
     let quorum = nodes / 2 + 1;
     let strategy = match rng.u8(0..5) {
         0 => format!("downing.strategy = \"static-quorum\"\ndowning.quorum-size = {quorum}"),
@@ -88,7 +92,8 @@ pub fn is_far(seed: u64) -> bool {
 pub fn scenario(seed: u64) -> Scenario {
     let mut rng = Rng::with_seed(seed);
     let mut far = Far::of(seed);
-    let mut scenario = draft(&mut rng, far.as_ref());
+    let near = Near::of(seed).filter(|_| far.is_none());
+    let mut scenario = draft(&mut rng, far.as_ref(), near.as_ref());
     scenario.seed = seed;
     let count = scenario.nodes.len();
     let mut steps = Vec::new();
@@ -97,6 +102,7 @@ pub fn scenario(seed: u64) -> Scenario {
             line: 0,
             at,
             action,
+            refused: false,
         });
     };
     for node in 0..count {
@@ -104,7 +110,19 @@ pub fn scenario(seed: u64) -> Scenario {
         add(at, Action::Start(vec![node]));
     }
     let mut cuts = Vec::new();
-    for _ in 0..rng.usize(2..=10) {
+    let mut others = rng.usize(2..=10);
+    let mut first: Vec<(Duration, Vec<(Duration, Action)>)> = Vec::new();
+    if let Some(near) = &near {
+        others = near.others;
+        first = near.faults().into();
+    }
+    for (at, fault) in first {
+        is_one_more_partition(&mut cuts, at, &fault, None);
+        for (after, action) in fault {
+            add((at + after).min(FAULTS), action);
+        }
+    }
+    for _ in 0..others {
         let at = Duration::from_millis(rng.u64(5_000..55_000));
         let fault = far.as_mut().and_then(Far::fault);
         let fault = fault.unwrap_or_else(|| self::fault(&mut rng, count));
@@ -129,12 +147,7 @@ pub fn scenario(seed: u64) -> Scenario {
         let settings = other_settings(&scenario.nodes[other].settings);
         add(Duration::ZERO, Action::Settings(vec![(other, settings)]));
     }
-    add(FAULTS, Action::Heal(Links::All));
-    add(FAULTS, Action::Loss(Links::All, 0.0));
-    add(FAULTS, Action::Duplicate(Links::All, 0.0));
-    let latency = Link::default().latency;
-    add(FAULTS, Action::Latency(Links::All, latency));
-    add(FAULTS, Action::Resume((0..count).collect()));
+    calm(&mut add, count);
     for node in 0..count {
         let word = format!("{LAST_WORD}{}", scenario.nodes[node].name);
         let at = FAULTS + QUIET - LAST_WORDS_BEFORE;
@@ -145,6 +158,16 @@ pub fn scenario(seed: u64) -> Scenario {
     steps.sort_by_key(|step| step.at);
     scenario.steps = steps;
     scenario
+}
+
+/// Ends all trouble, whatever it was.
+fn calm(add: &mut impl FnMut(Duration, Action), count: usize) {
+    add(FAULTS, Action::Heal(Links::All));
+    add(FAULTS, Action::Loss(Links::All, 0.0));
+    add(FAULTS, Action::Duplicate(Links::All, 0.0));
+    let latency = Link::default().latency;
+    add(FAULTS, Action::Latency(Links::All, latency));
+    add(FAULTS, Action::Resume((0..count).collect()));
 }
 
 /// The same settings with another rule for partitions, which the others do not let in.

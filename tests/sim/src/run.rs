@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::judge::{Judge, Unmet};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Step};
 use crate::trace::{self, Detail, Line, Tracer};
-use crate::world::World;
+use crate::world::{Untaken, World};
 
 /// Lines that are told before an expectation that does not hold.
 pub const LINES_BEFORE: usize = 40;
@@ -52,20 +52,25 @@ pub fn run_traced(scenario: &Scenario, seed: u64, line: impl FnMut(Line) + 'stat
     let _replay = Replay(seed);
     let mut world = World::new(scenario, seed);
     world.watch(Box::new(Tracer::new(Detail::Messages, line)));
+    let lines = trace::last(&mut world, LINES_BEFORE);
     let unmet = play(scenario, &mut world, Steps::AllPossible).err();
+    let before = match unmet {
+        Some(_) => lines.take(),
+        None => Vec::new(),
+    };
     Outcome {
         seed,
         unmet,
-        before: Vec::new(),
+        before,
         digest: world.tally().digest(),
         lasted: world.now(),
     }
 }
 
-/// What becomes of steps that are impossible as things are.
+/// What becomes of steps that are impossible as things are, or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Steps {
-    /// There must be none.
+    /// There must be none but for those that are to be refused.
     AllPossible,
     /// They are left out: whoever drew them could not know.
     WherePossible,
@@ -87,15 +92,26 @@ pub fn play(scenario: &Scenario, world: &mut World, possible: Steps) -> Result<(
         judge.moment(world)?;
         while let Some(step) = steps.next_if(|step| step.at <= moment) {
             let taken = world.take(&step.action);
-            if let (Err(impossible), Steps::AllPossible) = (taken, possible) {
+            if possible == Steps::AllPossible
+                && let Some(why) = unexpected(step, taken)
+            {
                 return Err(Unmet {
                     line: Some(step.line),
                     at: moment,
-                    why: impossible.to_string(),
+                    why,
                 });
             }
         }
         settle(&mut judge, world)?;
+    }
+}
+
+/// What came of a step, if that is not what the scenario says.
+fn unexpected(step: &Step, taken: Result<(), Untaken>) -> Option<String> {
+    match (taken, step.refused) {
+        (Ok(()), false) | (Err(Untaken::Refused { .. }), true) => None,
+        (Ok(()), true) => Some("was to be refused, and was not".to_owned()),
+        (Err(untaken), _) => Some(untaken.to_string()),
     }
 }
 

@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use granary_core::membership::subscription::Notice;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::scenario::{Action, Links};
-use crate::world::{Fact, Watch, World};
+use crate::world::{Fact, UP, Watch, World};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,30 +87,31 @@ impl<F: FnMut(Line)> Tracer<F> {
             Fact::Started { this } => (world.name(this), format!("started as {:016x}", this.uid)),
             Fact::View { .. } => return None,
             Fact::Notice { this, notice } => match notice {
-                Notice::Event(event) => (world.name(this), format!("event  {event:?}")),
+                Notice::Event(event) => (world.name(this), format!("event  {}", words(event))),
                 Notice::Snapshot(_) => (world.name(this), "event  snapshot".to_owned()),
                 Notice::Lagged { missed } => {
                     (world.name(this), format!("event  lagged by {missed}"))
                 }
             },
             Fact::Callback { this, callback } => {
-                (world.name(this), format!("called back: {callback:?}"))
+                let what = match *callback {
+                    UP => "it is up",
+                    _ => "it is no member any more",
+                };
+                (world.name(this), format!("called back: {what}"))
             }
-            Fact::Log { this, marker } => (
-                world.name(this),
-                format!("log    {}: {marker:?}", marker.name()),
-            ),
+            Fact::Log { this, marker } => (world.name(this), format!("log    {}", words(marker))),
             Fact::Explained { this, explanation } => {
                 let down: Vec<String> = explanation
                     .down
                     .iter()
                     .map(|node| world.name(node))
                     .collect();
-                let (decision, because) = (explanation.decision, &explanation.because);
+                let (decision, because) = (explanation.decision.name(), &explanation.because);
                 let down = down.join(", ");
                 (
                     world.name(this),
-                    format!("downs  {down}: {decision:?}, {because:?}"),
+                    format!("downs  {down}: {decision}, {because}"),
                 )
             }
             Fact::Sent { this, to, envelope } => {
@@ -124,7 +127,7 @@ impl<F: FnMut(Line)> Tracer<F> {
                     format!("sends  {} to {to}", envelope.message.name()),
                 )
             }
-            Fact::Ended { this, reason } => (world.name(this), format!("ended  {reason:?}")),
+            Fact::Ended { this, reason } => (world.name(this), format!("ended: {reason}")),
             Fact::Crashed { this } => (world.name(this), "crashed".to_owned()),
             Fact::Answered { this, answer } => (world.name(this), format!("step   {answer}")),
             Fact::Step(action) => (String::new(), step(world, action)),
@@ -138,6 +141,40 @@ impl<F: FnMut(Line)> Watch for Tracer<F> {
             (self.line)(Line { at, node, text });
         }
         Ok(())
+    }
+}
+
+/// An event or a marker as it is in JSON, in words: its name, then its fields. What a member says of itself is left out: the file has it.
+fn words(told: &impl Serialize) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(told) else {
+        return String::new();
+    };
+    let mut fields = fields.into_iter();
+    // Both begin with their name.
+    let name = fields.next().map_or(Value::Null, |(_, name)| name);
+    let fields = listed(fields);
+    let gap = if fields.is_empty() { "" } else { ": " };
+    format!("{}{gap}{fields}", plain(name))
+}
+
+fn listed(fields: impl Iterator<Item = (String, Value)>) -> String {
+    let told = fields.filter(|(key, value)| key != "profile" && !value.is_null());
+    let told: Vec<String> = told
+        .map(|(key, value)| format!("{key} {}", plain(value)))
+        .collect();
+    told.join(", ")
+}
+
+fn plain(value: Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text,
+        Value::Array(items) => {
+            let items: Vec<String> = items.into_iter().map(plain).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => format!("({})", listed(fields.into_iter())),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 

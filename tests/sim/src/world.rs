@@ -20,7 +20,7 @@ use granary_core::membership::message::Envelope;
 use granary_core::membership::state::ClusterState;
 use granary_core::membership::subscription::{Notice, SubscriberId};
 
-pub use steps::Impossible;
+pub use steps::Untaken;
 
 use crate::clock::Clock;
 use crate::host::{Host, Process};
@@ -223,6 +223,8 @@ pub struct World {
     /// Hosts whose picture or process is not what it was.
     changed: BTreeSet<usize>,
     broken: Option<String>,
+    /// Why the last command was not carried out.
+    refused: Option<String>,
     effects: Vec<Effect>,
 }
 
@@ -256,6 +258,7 @@ impl World {
             tally: Tally::default(),
             changed: BTreeSet::new(),
             broken: None,
+            refused: None,
             effects: Vec::new(),
         }
     }

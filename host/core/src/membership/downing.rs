@@ -2,7 +2,7 @@
 //!
 //! A partition and a crash look alike from the inside, so each side has to decide without asking the other, by a rule under which no
 //! two sides both stay. [`strategy`] has the rules, [`picture`] what they look at, [`explain`] what follows and why, [`participants`] whose
-//! word counts and why no two sides stay, and [`resolver`] the machine that waits for the right moment. A policy of one's own implements [`Policy`]; without one nobody is ever downed but by
+//! word counts, [`votes`] why no two sides stay, and [`resolver`] the machine that waits for the right moment. A policy of one's own implements [`Policy`]; without one nobody is ever downed but by
 //! an operator.
 //!
 //! Read in this order.
@@ -11,8 +11,11 @@ pub mod decision;
 pub mod explain;
 mod participants;
 pub mod picture;
+mod ports;
 pub mod resolver;
 pub mod strategy;
+pub mod votes;
+mod voting;
 
 #[cfg(test)]
 mod confirm_tests;
@@ -28,9 +31,13 @@ mod resolver_tests;
 mod safety_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod votes_tests;
 
 pub use self::decision::{Decision, Reason};
 pub use self::explain::{Cause, Explanation};
 pub use self::picture::{Observation, Picture, Voter};
-pub use self::resolver::{Config, Downing, Effect, Event, LeaseAnswer};
+pub use self::ports::{Config, Effect, Event, LeaseAnswer};
+pub use self::resolver::Downing;
 pub use self::strategy::{Policy, Strategy, Verdict};
+pub use self::votes::{Ballot, Vote};

@@ -1,13 +1,18 @@
 //! What a node's membership wants done.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 use super::address::{Address, UniqueAddress};
 use super::consensus::WaitId;
-use super::downing::Explanation;
+use super::downing::{Explanation, Reason};
 use super::inputs::{Answer, CallbackId, CommandError, CommandId};
 use super::member::Status;
 use super::message::{ClusterId, Envelope, KnownCluster, NackReason, RefuseReason};
@@ -157,8 +162,34 @@ pub enum JoinProblem {
     Configuration(Vec<String>),
 }
 
+impl fmt::Display for TerminateReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Left => f.write_str("it left"),
+            Self::Downed => f.write_str("it was declared dead"),
+            Self::Removed => f.write_str("it was removed"),
+            Self::Rival { by } => {
+                write!(f, "another cluster of the same id goes on, that of {by}")
+            }
+            Self::JoinTimedOut => f.write_str("no join succeeded in time"),
+            Self::JoinRefused { by, reason } => write!(f, "it may not join, says {by}: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for JoinProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nack(reason) => fmt::Display::fmt(reason, f),
+            Self::Refused(reason) => fmt::Display::fmt(reason, f),
+            Self::Configuration(problems) => f.write_str(&problems.join("; ")),
+        }
+    }
+}
+
 /// Why a message was not looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rejected {
     /// It was meant for another incarnation at this address.
     WrongUid,
@@ -180,14 +211,20 @@ pub enum Rejected {
     WithoutSelf,
     /// This node has not joined, or does not expect it.
     Unexpected,
-    /// It breaks a limit.
-    Limit,
     /// It contradicts itself, or the picture that it speaks of.
     Malformed,
 }
 
-/// A line of the log, for machines: a name that does not change and its fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A line of the log, for machines: a name that does not change and its fields. In JSON, names and fields are in kebab case, periods in milliseconds.
+///
+/// There is none for a singleton that starts or ends: membership knows who is to host one ([`View::oldest`](super::view::View::oldest)), not whether it does.
+/// That is for whoever hosts it to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(
+    tag = "marker",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Marker {
     /// A member became unreachable.
     Unreachable {
@@ -206,7 +243,8 @@ pub enum Marker {
     /// This node was held up for so long that it judges nobody for a while.
     HeartbeatStarvation {
         /// For how long.
-        stalled: core::time::Duration,
+        #[serde(rename = "stalled-ms", serialize_with = "millis")]
+        stalled: Duration,
     },
     /// The leader cannot do its work.
     LeaderIncapacitated {
@@ -229,6 +267,15 @@ pub enum Marker {
         /// Who was asked.
         by: Address,
         /// Each reason.
+        problems: Vec<String>,
+    },
+    /// This node has let another one in.
+    Welcomed {
+        /// Who.
+        node: UniqueAddress,
+        /// The version of its program, if it has said so.
+        product_version: Option<String>,
+        /// In which the configurations do not fit, where that is not enforced.
         problems: Vec<String>,
     },
     /// A member's status changed.
@@ -276,6 +323,26 @@ pub enum Marker {
         /// How many this one has.
         ours: u32,
     },
+    /// The downing policy has decided. What follows it says with markers of its own; [`Effect::Explain`] has the picture that it was decided from.
+    Downing {
+        /// The policy's name.
+        policy: String,
+        /// What is done.
+        decision: &'static str,
+        /// The rule that led there.
+        because: Reason,
+        /// The same as a sentence.
+        says: String,
+        /// Who is downed.
+        down: BTreeSet<UniqueAddress>,
+        /// Members that somebody cannot reach.
+        unreachable: BTreeSet<UniqueAddress>,
+        /// Those of them, and those who say so, that take part by way of others.
+        indirectly_connected: BTreeSet<UniqueAddress>,
+        /// How long this node waits before it asks for the lease; zero where no lease is needed.
+        #[serde(rename = "delay-ms", serialize_with = "millis")]
+        delay: Duration,
+    },
     /// The downing policy declares a member dead.
     DowningNode {
         /// Who.
@@ -288,7 +355,8 @@ pub enum Marker {
         /// Changes so far.
         changes: u32,
         /// For how long.
-        lasting: core::time::Duration,
+        #[serde(rename = "lasting-ms", serialize_with = "millis")]
+        lasting: Duration,
     },
     /// There are more members than the downing policy can tell the sides of.
     TooManyMembers {
@@ -313,12 +381,52 @@ pub enum Marker {
     Quarantined {
         /// Which.
         node: UniqueAddress,
-        /// Until when.
-        until: Time,
+        /// For how long.
+        #[serde(rename = "lasting-ms", serialize_with = "millis")]
+        lasting: Duration,
     },
 }
 
 impl Marker {
+    /// The names of all markers.
+    pub const NAMES: [&'static str; 21] = [
+        "unreachable",
+        "reachable",
+        "heartbeat-starvation",
+        "leader-incapacitated",
+        "leader-restored",
+        "join-failed",
+        "join-incompatible",
+        "welcomed",
+        "member-changed",
+        "illegal-transition",
+        "rejected",
+        "cluster-formed",
+        "rival-cluster",
+        "downing",
+        "downing-node",
+        "downing-instability",
+        "too-many-members",
+        "lease-acquired",
+        "lease-denied",
+        "lease-released",
+        "quarantined",
+    ];
+
+    /// What the log says of a decision.
+    pub(super) fn downing(explanation: &Explanation) -> Self {
+        Self::Downing {
+            policy: explanation.policy.clone(),
+            decision: explanation.decision.name(),
+            because: explanation.because.clone(),
+            says: explanation.because.to_string(),
+            down: explanation.down.clone(),
+            unreachable: explanation.sets.unreachable.clone(),
+            indirectly_connected: explanation.sets.indirectly_connected.clone(),
+            delay: explanation.delay,
+        }
+    }
+
     /// The name in the log.
     pub fn name(&self) -> &'static str {
         match self {
@@ -329,11 +437,13 @@ impl Marker {
             Self::LeaderRestored => "leader-restored",
             Self::JoinFailed { .. } => "join-failed",
             Self::JoinIncompatible { .. } => "join-incompatible",
+            Self::Welcomed { .. } => "welcomed",
             Self::MemberChanged { .. } => "member-changed",
             Self::IllegalTransition { .. } => "illegal-transition",
             Self::Rejected { .. } => "rejected",
             Self::ClusterFormed { .. } => "cluster-formed",
             Self::RivalCluster { .. } => "rival-cluster",
+            Self::Downing { .. } => "downing",
             Self::DowningNode { .. } => "downing-node",
             Self::DowningInstability { .. } => "downing-instability",
             Self::TooManyMembers { .. } => "too-many-members",
@@ -343,4 +453,9 @@ impl Marker {
             Self::Quarantined { .. } => "quarantined",
         }
     }
+}
+
+fn millis<S: Serializer>(period: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    let millis = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+    serializer.serialize_u64(millis)
 }

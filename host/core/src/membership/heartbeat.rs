@@ -168,11 +168,6 @@ impl Watch {
         self.nodes.remove(node);
     }
 
-    /// Forgets every node.
-    pub fn forget_all(&mut self) {
-        self.nodes.clear();
-    }
-
     /// Whether the node's silence would be noticed.
     pub fn is_monitoring(&self, node: &UniqueAddress) -> bool {
         self.nodes

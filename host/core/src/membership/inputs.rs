@@ -88,10 +88,10 @@ pub enum Command {
         /// Whom.
         node: Target,
     },
-    /// Declare a member dead.
+    /// Declare a member dead. There is no way back, so the asker says which incarnation was seen to fail: an address may be its successor's by now.
     Down {
         /// Whom.
-        node: Target,
+        node: UniqueAddress,
     },
     /// Prepare the whole cluster for its shutdown. There is no way back.
     PrepareShutdown,
@@ -180,7 +180,12 @@ pub enum Command {
         /// The key.
         key: Arc<str>,
     },
-    /// Let an incarnation in again that was shut out. A removed one stays removed.
+    /// Shut an incarnation out, as if the transport had given it up. Nobody is declared dead for that at once; but a member that nobody can reach may be.
+    Quarantine {
+        /// Which.
+        node: UniqueAddress,
+    },
+    /// Let an incarnation in again that was shut out. A removed one stays removed; a member is unreachable until it answers.
     ClearQuarantine {
         /// Which.
         node: UniqueAddress,
@@ -239,6 +244,9 @@ pub enum CommandError {
         /// What it would be.
         actual: usize,
     },
+    /// The node itself is meant.
+    #[error("a node cannot shut itself out; let it leave, or declare it down")]
+    Itself,
     /// The node stops, or has stopped.
     #[error("this node's membership has ended")]
     Stopped,

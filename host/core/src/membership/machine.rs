@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use self::admit::Introduction;
 use self::join::Asking;
 use self::leader::Duty;
 use super::address::{Address, UniqueAddress};
@@ -52,6 +53,8 @@ mod rival;
 mod share;
 mod watch;
 
+#[cfg(test)]
+mod config_tests;
 #[cfg(test)]
 mod exchange_tests;
 #[cfg(test)]
@@ -155,6 +158,8 @@ pub struct Membership {
     after: Vec<u64>,
     phase: Phase,
     bootstrap: Option<Bootstrap>,
+    /// Who has asked to be let in, and was not yet.
+    introduced: BTreeMap<UniqueAddress, Introduction>,
     /// Rounds of questions to contact points.
     unanswered: u32,
     /// The search ends then.
@@ -183,6 +188,8 @@ pub struct Membership {
     /// The name of the policy.
     policy: Arc<str>,
     quarantine: Quarantine,
+    /// Whom this node has removed, and who has removed it; of those that are on the smaller side, when this node listens to them again.
+    rifts: BTreeMap<UniqueAddress, Option<Time>>,
     shared: SharedState,
     consensus: Consensus,
     broadcasts: Broadcasts,
@@ -221,6 +228,7 @@ impl Membership {
             after: Vec::new(),
             phase: Phase::Idle,
             bootstrap: None,
+            introduced: BTreeMap::new(),
             join_until: None,
             unanswered: 0,
             gossip: Gossip::default(),
@@ -256,6 +264,7 @@ impl Membership {
                 .into(),
             downing: Downing::new(config, now),
             quarantine: Quarantine::new(&settings.quarantine),
+            rifts: BTreeMap::new(),
             shared: SharedState::new(this.clone(), settings.shared_state.clone()),
             consensus: Consensus::default(),
             broadcasts: Broadcasts::default(),
@@ -373,6 +382,11 @@ impl Membership {
     /// The incarnations that are shut out, and until when.
     pub fn quarantined_nodes(&self) -> impl Iterator<Item = (&UniqueAddress, Time)> {
         self.quarantine.iter()
+    }
+
+    /// How long whoever takes over what a removed member held waits, so that the other side of a partition has stopped by then.
+    pub fn removal_margin(&self) -> Duration {
+        self.downing.removal_margin()
     }
 
     /// What has been counted since the start.

@@ -238,13 +238,7 @@ impl Profile {
             .chain(self.roles.iter().map(|role| ("role", role)))
             .chain(labels.map(|text| ("label", text)));
         for (what, text) in names {
-            if text.is_empty()
-                || Self::NAME_BYTES_MAX < text.len()
-                || text.chars().any(char::is_control)
-            {
-                let text = text.chars().take(64).collect();
-                return Err(ProfileError::Name { what, text });
-            }
+            Self::check_name(what, text)?;
         }
         if let Some(role) = self
             .roles
@@ -257,6 +251,23 @@ impl Profile {
         let (lowest, highest) = (self.protocol.lowest.0, self.protocol.highest.0);
         if highest < lowest {
             return Err(ProfileError::Protocol { lowest, highest });
+        }
+        Ok(())
+    }
+
+    /// Whether a member may have a role, implied ones included. Errors: why none may.
+    pub fn check_role(role: &str) -> Result<(), ProfileError> {
+        match role.strip_prefix(Self::DC_ROLE_PREFIX) {
+            Some(dc) => Self::check_name("data centre", dc),
+            None => Self::check_name("role", role),
+        }
+    }
+
+    fn check_name(what: &'static str, text: &str) -> Result<(), ProfileError> {
+        let fits = 1..=Self::NAME_BYTES_MAX;
+        if !fits.contains(&text.len()) || text.chars().any(char::is_control) {
+            let text = text.chars().take(64).collect();
+            return Err(ProfileError::Name { what, text });
         }
         Ok(())
     }

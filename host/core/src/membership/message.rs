@@ -12,6 +12,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, UniqueAddress};
+use super::downing::{Ballot, Vote};
 use super::gossip::{Delta, Gossip, MEMBERS_MAX, SparseSeen, VersionDigest};
 use super::member::Profile;
 use super::protocol::{ProtocolRange, ProtocolVersion};
@@ -100,6 +101,10 @@ pub enum Message {
     Broadcast(Arc<[Arc<[u8]>]>),
     /// "The cluster is here", to a contact point that the sender does not have among its members.
     Presence(Presence),
+    /// "Do you vote for downing these?", or that this is taken back.
+    Ballot(Ballot),
+    /// "Yes, and for nothing else until I hear what came of it."
+    Vote(Vote),
 }
 
 /// A question for a contact point.
@@ -131,8 +136,8 @@ pub enum ConfigCheck {
     Compatible(BTreeMap<String, String>),
     /// It does not fit, for each of these reasons.
     Incompatible(Vec<String>),
-    /// The member does not check.
-    Unchecked,
+    /// It does not insist; these are the member's own values, for the joiner to check.
+    Unchecked(BTreeMap<String, String>),
 }
 
 /// Why a contact point does not take part in a join.
@@ -178,6 +183,8 @@ pub struct Presence {
     pub founder: UniqueAddress,
     /// How many members stay in it. None while they do not agree: then the number may be any.
     pub members: Option<u32>,
+    /// The lowest address of those who stay.
+    pub lowest: Address,
 }
 
 /// Why a join is refused.
@@ -340,7 +347,9 @@ impl Message {
             | Self::ExitingConfirmed
             | Self::SharedStateDigest(_)
             | Self::SharedState(_)
-            | Self::Broadcast(_) => false,
+            | Self::Broadcast(_)
+            | Self::Ballot(_)
+            | Self::Vote(_) => false,
         }
     }
 
@@ -366,7 +375,9 @@ impl Message {
             | Self::SharedStateDigest(_)
             | Self::SharedState(_)
             | Self::Broadcast(_)
-            | Self::Presence(_) => false,
+            | Self::Presence(_)
+            | Self::Ballot(_)
+            | Self::Vote(_) => false,
         }
     }
 
@@ -405,6 +416,8 @@ impl Message {
             Self::SharedState(_) => "shared-state",
             Self::Broadcast(_) => "broadcast",
             Self::Presence(_) => "presence",
+            Self::Ballot(_) => "ballot",
+            Self::Vote(_) => "vote",
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Which versions of the cluster's language a node speaks, and which one two nodes use with each other.
+//!
+//! This is about members and their messages alone. A kind of grains has a version of its own, its application's: a member tells it with its profile
+//! (`app-version` and labels), and calls between two versions of a kind are the business of whoever places and calls grains, not of the join.
 
 use core::fmt;
 

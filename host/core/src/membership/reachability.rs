@@ -71,6 +71,21 @@ impl Reachability {
         true
     }
 
+    /// `observer` takes back that `subject` is gone for good: from now on it is as unreachable as any other. Says whether it had said so.
+    pub fn pardon(&mut self, observer: &UniqueAddress, subject: &UniqueAddress) -> bool {
+        let said = self.observers.get_mut(observer);
+        let Some(said) = said.filter(|said| {
+            let row = said.rows.get(subject);
+            row.is_some_and(|(reach, _)| *reach == Reach::Terminated)
+        }) else {
+            return false;
+        };
+        said.version += 1;
+        said.rows
+            .insert(subject.clone(), (Reach::Unreachable, said.version));
+        true
+    }
+
     /// What one node says of another; nothing if it never had a reason to.
     pub fn by(&self, observer: &UniqueAddress, subject: &UniqueAddress) -> Option<Reach> {
         let (reach, _) = self.observers.get(observer)?.rows.get(subject)?;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::span::{Optional, Period};
 
 mod check;
+mod number;
 mod span;
 mod uses;
 
@@ -57,11 +58,17 @@ impl fmt::Display for SettingsError {
 
 /// How membership works on this node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of the settings of membership"
+)]
 pub struct Settings {
     /// The cluster's name. A node of another name is not let in.
     pub name: String,
     /// The leader lets nobody up before so many members have joined.
+    #[serde(deserialize_with = "number::whole")]
     pub min_members: u32,
     /// The same for each role.
     pub role: BTreeMap<Arc<str>, RoleSettings>,
@@ -101,14 +108,20 @@ pub struct Settings {
     /// The values that members share.
     pub shared_state: SharedStateSettings,
     /// Changes that may wait for a subscriber; one who falls further behind is told so, and later gets in one go what is different by then.
+    #[serde(deserialize_with = "number::whole")]
     pub subscriber_events: u32,
 }
 
 /// What holds for members of one role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a table of the settings of a role"
+)]
 pub struct RoleSettings {
     /// The leader lets nobody up before so many members of the role have joined.
+    #[serde(deserialize_with = "number::whole")]
     pub min_members: u32,
 }
 
@@ -122,11 +135,17 @@ pub struct RoleSettings {
 /// cluster; where the two meet, the one with fewer members ends, and its nodes, started again, join the other. If most of the members are lost
 /// for good, a node forms the cluster again when it is told to join itself; its log names those that it waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of bootstrap settings"
+)]
 pub struct BootstrapSettings {
     /// Who may form a cluster when no contact point belongs to one.
     pub mode: BootstrapMode,
     /// So many contact points, this node among them, must answer before a cluster is formed.
+    #[serde(deserialize_with = "number::whole")]
     pub required_contact_points: u32,
     /// With [`BootstrapMode::StableObservation`]: how long the set of contact points must not have changed.
     #[serde(with = "span")]
@@ -147,7 +166,12 @@ pub enum BootstrapMode {
 
 /// How pictures are exchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of gossip settings"
+)]
 pub struct GossipSettings {
     /// How often a node gossips; three times as often while something is under way.
     #[serde(with = "span")]
@@ -156,8 +180,10 @@ pub struct GossipSettings {
     #[serde(with = "span")]
     pub time_to_live: Duration,
     /// How likely a member that has not seen the current picture is preferred.
+    #[serde(deserialize_with = "number::real")]
     pub different_view_probability: f64,
     /// From so many members on, that likelihood falls.
+    #[serde(deserialize_with = "number::whole")]
     pub reduce_different_view_probability: u32,
     /// How long a removed incarnation is remembered as such.
     #[serde(with = "span")]
@@ -166,14 +192,21 @@ pub struct GossipSettings {
 
 /// When a member of the own data centre counts as unreachable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of failure detector settings"
+)]
 pub struct FailureDetectorSettings {
     /// How often a heartbeat is sent.
     #[serde(with = "span")]
     pub heartbeat_interval: Duration,
     /// The suspicion at which a member is unreachable: 8 means a mistake in 10⁸ heartbeats.
+    #[serde(deserialize_with = "number::real")]
     pub threshold: f64,
     /// Intervals that are remembered.
+    #[serde(deserialize_with = "number::whole")]
     pub max_sample_size: u32,
     /// The least deviation that is reckoned with.
     #[serde(with = "span")]
@@ -182,6 +215,7 @@ pub struct FailureDetectorSettings {
     #[serde(with = "span")]
     pub acceptable_heartbeat_pause: Duration,
     /// How many members watch each member.
+    #[serde(deserialize_with = "number::whole")]
     pub monitored_by_nr_of_members: u32,
     /// A member that never answered is suspected after so long.
     #[serde(with = "span")]
@@ -190,11 +224,18 @@ pub struct FailureDetectorSettings {
 
 /// How data centres watch each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of settings between data centres"
+)]
 pub struct MultiDataCenterSettings {
     /// So many of the oldest members of a data centre speak with the others.
+    #[serde(deserialize_with = "number::whole")]
     pub cross_data_center_connections: u32,
     /// How likely a round of gossip goes to another data centre.
+    #[serde(deserialize_with = "number::real")]
     pub cross_data_center_gossip_probability: f64,
     /// When a member of another data centre counts as unreachable.
     pub failure_detector: CrossFailureDetectorSettings,
@@ -202,7 +243,12 @@ pub struct MultiDataCenterSettings {
 
 /// When a member of another data centre counts as unreachable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of failure detector settings"
+)]
 pub struct CrossFailureDetectorSettings {
     /// How often a heartbeat is sent.
     #[serde(with = "span")]
@@ -217,7 +263,12 @@ pub struct CrossFailureDetectorSettings {
 
 /// Who survives a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of downing settings"
+)]
 pub struct DowningSettings {
     /// The rule.
     pub strategy: StrategyName,
@@ -227,6 +278,7 @@ pub struct DowningSettings {
     /// Only members of this role count; all of them where it is empty.
     pub role: Arc<str>,
     /// With `static-quorum`, which needs it: how many members a surviving side has.
+    #[serde(deserialize_with = "number::whole_or_none")]
     pub quorum_size: Option<u32>,
     /// With `keep-oldest`: whether an oldest member that is alone is downed.
     pub down_if_alone: bool,
@@ -272,7 +324,12 @@ pub enum DownAllWhenUnstable {
 
 /// What members and those who join must agree on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of settings of the configuration check"
+)]
 pub struct CompatibilitySettings {
     /// Whether a node that does not agree stays out; else it only warns.
     pub enforce_on_join: bool,
@@ -284,7 +341,12 @@ pub struct CompatibilitySettings {
 
 /// How incarnations that were shut out are remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of quarantine settings"
+)]
 pub struct QuarantineSettings {
     /// An incarnation is shut out so long after it was removed.
     #[serde(with = "span")]
@@ -296,16 +358,24 @@ pub struct QuarantineSettings {
 
 /// The values that members share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table of shared state settings"
+)]
 pub struct SharedStateSettings {
     /// How often digests are exchanged.
     #[serde(with = "span")]
     pub interval: Duration,
     /// Bytes of one value.
+    #[serde(deserialize_with = "number::whole")]
     pub value_bytes: u32,
     /// Bytes of all values of one node, keys included.
+    #[serde(deserialize_with = "number::whole")]
     pub node_bytes: u32,
     /// Keys, and entries of maps, of one node.
+    #[serde(deserialize_with = "number::whole")]
     pub node_entries: u32,
 }
 

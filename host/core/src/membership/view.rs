@@ -83,11 +83,6 @@ impl<'a> View<'a> {
         self.me
     }
 
-    /// The member who looks; none before it has joined and after it was removed.
-    pub fn self_member(&self) -> Option<&'a Member> {
-        self.gossip.member(self.me)
-    }
-
     /// The data centre of who looks.
     pub fn dc(&self) -> &'a str {
         self.dc
@@ -272,12 +267,6 @@ impl<'a> View<'a> {
             .filter_map(move |(_, member)| (!confirmed.contains(&member.node)).then_some(member))
     }
 
-    /// Whether some member tells of a shutdown of the whole cluster.
-    pub fn is_shutting_down(&self) -> bool {
-        let mut members = self.gossip.members().iter();
-        members.any(|member| member.status.shuts_down())
-    }
-
     /// Whether there are so many members, in all data centres, as the gates want. Those that are about to go do not count; in Pekko they do.
     pub fn is_enough(&self, gates: &Gates) -> bool {
         let stays = |member: &&Member| !member.status.is_going();
@@ -316,14 +305,21 @@ impl<'a> View<'a> {
         reachable.map(|member| member.node.clone()).collect()
     }
 
-    /// Whom the leader removes when the members agree: who is down or exiting and cannot be reached, whose exit is confirmed, and whom
-    /// another data centre declared dead or lets go.
+    /// Whom the leader removes when the members agree: who is exiting and cannot be reached, or down and out of reach of one who is not, whose exit is
+    /// confirmed, and whom another data centre declared dead or lets go.
+    ///
+    /// What one that is down says of another one that is down removes nobody: that one may be well, and is to hear first that it is down.
     pub fn removals(&self, exiting_confirmed: &BTreeSet<UniqueAddress>) -> Vec<UniqueAddress> {
         let is_gone = |member: &&Member| {
             let node = &member.node;
             let confirmed = member.status == Status::Exiting && exiting_confirmed.contains(node);
             let elsewhere = member.dc().as_ref() != self.dc;
-            member.status.is_going() && (confirmed || elsewhere || self.is_unreachable(node))
+            let is_lost = if member.status == Status::Down {
+                node != self.me && self.unreachable_for_living.contains_key(node)
+            } else {
+                self.is_unreachable(node)
+            };
+            member.status.is_going() && (confirmed || elsewhere || is_lost)
         };
         let gone = self.gossip.members().iter().filter(is_gone);
         gone.map(|member| member.node.clone()).collect()

@@ -47,8 +47,8 @@ const STATUS_BYTES_MAX: usize = 8 << 10;
 const HEARTBEAT_BYTES_MAX: usize = 32;
 /// The last entry may go over the length at which a message of entries ends, and each one has numbers of its own.
 const SHARED_BYTES_MAX: usize = 2 * DELTA_BYTES_MAX + VALUE_BYTES_MAX + 2 * KEY_BYTES_MAX;
-/// An address and two numbers.
-const PRESENCE_BYTES_MAX: usize = Address::HOST_BYTES_MAX + 64;
+/// Two addresses and two numbers.
+const PRESENCE_BYTES_MAX: usize = 2 * Address::HOST_BYTES_MAX + 64;
 const WORDS_BYTES_MAX: usize = PARCEL_BYTES_MAX + WORDS_MAX * LENGTH_BYTES_MAX;
 const LENGTH_BYTES_MAX: usize = 10;
 
@@ -174,10 +174,12 @@ enum Kind {
     Version = 18,
     GossipDelta = 19,
     Presence = 20,
+    Ballot = 21,
+    Vote = 22,
 }
 
 impl Kind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::InitJoin,
         Self::InitJoinAck,
         Self::InitJoinNack,
@@ -198,6 +200,8 @@ impl Kind {
         Self::Version,
         Self::GossipDelta,
         Self::Presence,
+        Self::Ballot,
+        Self::Vote,
     ];
 
     fn of(message: &Message) -> Self {
@@ -222,6 +226,8 @@ impl Kind {
             Message::SharedState(_) => Self::SharedState,
             Message::Broadcast(_) => Self::Broadcast,
             Message::Presence(_) => Self::Presence,
+            Message::Ballot(_) => Self::Ballot,
+            Message::Vote(_) => Self::Vote,
         }
     }
 
@@ -251,6 +257,8 @@ impl Kind {
             Self::SharedState => "shared-state",
             Self::Broadcast => "broadcast",
             Self::Presence => "presence",
+            Self::Ballot => "ballot",
+            Self::Vote => "vote",
         }
     }
 
@@ -260,6 +268,7 @@ impl Kind {
             Self::InitJoin | Self::InitJoinAck | Self::InitJoinNack => JOIN_BYTES_MAX,
             Self::Join | Self::JoinRefused => JOIN_BYTES_MAX,
             Self::Welcome | Self::Gossip | Self::GossipDelta => PICTURE_BYTES_MAX,
+            Self::Ballot | Self::Vote => PICTURE_BYTES_MAX,
             Self::Version | Self::SharedStateDigest => DIGEST_BYTES_MAX,
             Self::Status => STATUS_BYTES_MAX,
             Self::Heartbeat
@@ -357,6 +366,8 @@ fn body(message: &Message, bytes: Vec<u8>) -> postcard::Result<Vec<u8>> {
         Message::SharedState(value) => write(value, bytes),
         Message::Broadcast(value) => write(value, bytes),
         Message::Presence(value) => write(value, bytes),
+        Message::Ballot(value) => write(value, bytes),
+        Message::Vote(value) => write(value, bytes),
     }
 }
 
@@ -520,6 +531,8 @@ fn message(kind: Kind, body: &[u8], may_be_longer: bool) -> Option<Message> {
         Kind::SharedState => Message::SharedState(read.whole()?),
         Kind::Broadcast => Message::Broadcast(read.whole()?),
         Kind::Presence => Message::Presence(read.whole()?),
+        Kind::Ballot => Message::Ballot(read.whole()?),
+        Kind::Vote => Message::Vote(read.whole()?),
     })
 }
 

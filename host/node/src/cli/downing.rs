@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use granary_core::membership::address::{Address, UniqueAddress};
 use granary_core::membership::downing::strategy::RELEASE_AFTER;
 use granary_core::membership::downing::{
-    Cause, Explanation, Observation, Picture, Strategy, Voter,
+    Cause, Explanation, Observation, Picture, Reason, Strategy, Voter,
 };
 use granary_core::membership::member::Status;
 use schemars::JsonSchema;
@@ -27,7 +27,7 @@ const FORMAT: &str = r#"The file:
   down-if-alone = true             # keep-oldest: whether an oldest member that is alone goes
   minority-delay = "2s"            # lease-majority: how much later the smaller side asks
   self = "a"                       # who decides
-  seen-by = ["a", "c", "e"]        # who has seen the current gossip
+  seen-by = ["a", "c", "e"]        # who has seen the current gossip; self always has
   unreachable = [["a", "b"], ["a", "d", "terminated"]]    # observer, subject
 
   [lease]                          # lease-majority
@@ -192,8 +192,16 @@ fn explain(document: &Document) -> Result<Value, Problems> {
         "decision": found.decision.name(),
         "down": down.collect::<Vec<_>>(),
         "delay-ms": u64::try_from(found.delay.as_millis()).unwrap_or(u64::MAX),
-        "because": found.because.to_string(),
+        "because": because(&found.because, &file.unreachable),
     }))
+}
+
+/// The rule as a sentence. Where marks were written and none counts, that is what a reader wants to know.
+fn because(rule: &Reason, marks: &[Vec<String>]) -> String {
+    if *rule == Reason::NothingUnreachable && !marks.is_empty() {
+        return "no mark counts: one that is down is not heard, and other data centres decide for themselves".to_owned();
+    }
+    rule.to_string()
 }
 
 /// Checks what the types cannot, and gathers everything that is wrong.
@@ -269,8 +277,11 @@ impl Reader<'_> {
             })
         });
         let own = file.member.iter().find(|member| member.name == file.this)?;
+        let this = this?;
+        // Nobody decides by a picture that it has not seen.
+        seen_by.push(this.clone());
         Some(Picture::new(
-            this?,
+            this,
             own.dc.as_str().into(),
             voters,
             rows,
@@ -480,6 +491,30 @@ mod tests {
             found.starts_with("p.toml:4:11: lease.outcome: unknown variant"),
             "{found}"
         );
+    }
+
+    #[test]
+    fn marks_of_which_none_counts_are_told_from_none() {
+        let because = |unreachable: &str, status: &str| {
+            let head =
+                format!("strategy = 'keep-majority'\nself = 'a'\nunreachable = {unreachable}");
+            let members = format!("[[member]]\nname = 'z'\nstatus = '{status}'\ndc = 'west'");
+            let text = answer(&format!("{head}\n{members}"));
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            answer["because"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(because("[]", "up"), "no member is unreachable");
+        assert!(because("[['a', 'z']]", "up").starts_with("no mark counts: "));
+    }
+
+    #[test]
+    fn who_decides_has_seen_the_picture() {
+        // `b` marks `a`, which takes part all the same.
+        let head =
+            "strategy = 'keep-majority'\nself = 'a'\nseen-by = ['b']\nunreachable = [['b', 'a']]";
+        let answer: Value = serde_json::from_str(&answer(head)).unwrap();
+        assert_eq!(answer["decision"], "down-indirectly-connected");
+        assert_eq!(answer["down"], json!(["a", "b"]));
     }
 
     #[test]

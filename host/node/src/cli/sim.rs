@@ -1,5 +1,6 @@
 //! `sim`: a cluster that exists only in memory, for whoever wants to know what settings do before a partition shows it.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +54,10 @@ pub fn sim(terminal: &Terminal, command: &SimCommand) -> Result<(), Error> {
         }
     }
     let expects = scenario.expects.len();
+    let hold = match expects {
+        1 => "1 expectation holds".to_owned(),
+        expects => format!("{expects} expectations hold"),
+    };
     if terminal.is_json() {
         terminal.json(&json!({
             "held": true, "expectations": expects, "runs": args.runs, "seed": first, "virtual-seconds": lasted.as_secs_f64(),
@@ -63,25 +68,24 @@ pub fn sim(terminal: &Terminal, command: &SimCommand) -> Result<(), Error> {
         1 => format!("seed {first}"),
         runs => format!("{runs} seeds from {first} on"),
     };
-    terminal.out(format!(
-        "{expects} expectations hold; {seeds}, {} of the cluster",
-        rough(lasted)
-    ));
+    terminal.out(format!("{hold}; {seeds}, {} of the cluster", rough(lasted)));
     Ok(())
 }
 
 fn read(args: &RunArgs) -> Result<Scenario, Error> {
     let path = args.file.display();
     let unread = |why: String| Error::usage(format!("{path}: {why}"), "granary sim run --help");
-    let size = std::fs::metadata(&args.file)
-        .map_err(|error| unread(error.to_string()))?
-        .len();
-    if FILE_BYTES_MAX < size {
+    let file = std::fs::File::open(&args.file).map_err(|error| unread(error.to_string()))?;
+    let mut text = String::new();
+    // What a file says of its size need not be so.
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| unread(error.to_string()))?;
+    if FILE_BYTES_MAX < text.len() as u64 {
         return Err(unread(format!(
-            "{size} bytes; a scenario has at most {FILE_BYTES_MAX}"
+            "a scenario has at most {FILE_BYTES_MAX} bytes"
         )));
     }
-    let text = std::fs::read_to_string(&args.file).map_err(|error| unread(error.to_string()))?;
     Scenario::parse(&text).map_err(|error| {
         let problems = error.0.iter();
         let lines: Vec<String> = problems
@@ -115,7 +119,7 @@ fn broken(terminal: &Terminal, args: &RunArgs, outcome: &Outcome) -> Error {
         terminal.json(&json!({
             "held": false, "seed": seed, "line": line, "at-seconds": at.as_secs_f64(), "why": why, "before": before,
         }));
-    } else {
+    } else if !args.trace {
         for line in &outcome.before {
             terminal.out(line.to_string());
         }

@@ -1,6 +1,7 @@
 //! A TOML file that is read against its Rust type, with errors that name file, line, column and key.
 
 use std::fmt;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -91,16 +92,16 @@ impl Document {
             key: String::new(),
             why,
         };
-        let size = std::fs::metadata(path)
-            .map_err(|e| whole(format!("cannot be read: {e}")))?
-            .len();
-        if FILE_BYTES_MAX < size {
-            return Err(whole(format!(
-                "is {size} bytes long; at most {FILE_BYTES_MAX} are read"
-            ))
-            .into());
+        let unread = |e: std::io::Error| whole(format!("cannot be read: {e}"));
+        let mut bytes = Vec::new();
+        // What a file says of its size need not be so.
+        std::fs::File::open(path)
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+            .map_err(unread)?;
+        if FILE_BYTES_MAX < bytes.len() as u64 {
+            let why = format!("is longer than {FILE_BYTES_MAX} bytes; no more are read");
+            return Err(whole(why).into());
         }
-        let bytes = std::fs::read(path).map_err(|e| whole(format!("cannot be read: {e}")))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
             let line = before.iter().filter(|b| **b == b'\n').count() + 1;

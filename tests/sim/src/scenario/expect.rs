@@ -261,6 +261,9 @@ fn statuses<'t>(reader: &mut Reader<'t>, field: &Field<'t>, names: &Names, wants
     for (name, field) in entries(reader, field) {
         let node = names.find(reader, &field, &name);
         let items = reader.one_or_more(&field);
+        if items.is_empty() {
+            reader.slip(&field, "names no status");
+        }
         let statuses: Vec<Status> = items
             .iter()
             .filter_map(|item| status(reader, item))

@@ -21,6 +21,8 @@ pub struct Step {
     pub at: Duration,
     /// What.
     pub action: Action,
+    /// The node that is asked must refuse it.
+    pub refused: bool,
 }
 
 /// Which links between nodes; a link has a direction.
@@ -65,7 +67,7 @@ pub enum Action {
         /// Whom the operator asks; the node itself if nobody is named.
         via: Option<usize>,
     },
-    /// An operator declares a node's latest incarnation down.
+    /// An operator declares a node down: the incarnation that the asked node has among its members.
     Down {
         /// Which.
         node: usize,
@@ -163,9 +165,15 @@ pub(super) fn read<'t>(
         let Some(action) = steps.action(&mut fields, line) else {
             continue;
         };
+        let refused = steps.refused(&mut fields, &action);
         steps.follow(&action, line);
         steps.reader.finish(fields);
-        found.push(Step { line, at, action });
+        found.push(Step {
+            line,
+            at,
+            action,
+            refused,
+        });
     }
     found
 }
@@ -226,6 +234,33 @@ impl<'t> StepReader<'_, 't> {
                 return None;
             }
         })
+    }
+
+    /// Only what a node is asked for can be refused; elsewhere the key is unknown.
+    fn refused(&mut self, fields: &mut Fields<'t>, action: &Action) -> bool {
+        match action {
+            Action::Leave { .. }
+            | Action::Down { .. }
+            | Action::PrepareShutdown { .. }
+            | Action::SetState { .. }
+            | Action::Broadcast { .. } => {}
+            Action::Start(_)
+            | Action::Crash(_)
+            | Action::Restart(_)
+            | Action::Pause(_)
+            | Action::Resume(_)
+            | Action::Cut(_)
+            | Action::Heal(_)
+            | Action::Skew { .. }
+            | Action::Loss(..)
+            | Action::Duplicate(..)
+            | Action::Latency(..)
+            | Action::Settings(_) => return false,
+        }
+        let refused = fields.take("refused");
+        refused
+            .and_then(|field| self.reader.flag(&field))
+            .unwrap_or(false)
     }
 
     /// The first of `keys` that is there; a slip if none is.

@@ -303,3 +303,24 @@ fn a_file_that_is_no_toml_is_told_with_its_line() {
     assert!(found.starts_with("line 2: "), "{found}");
     assert!(slips("").join("\n").contains("at least one [[node]]"));
 }
+
+#[test]
+fn only_what_a_node_is_asked_for_can_be_refused() {
+    let step = |text: &str| {
+        format!("{TWO}[[step]]\nat = \"0s\"\ndo = \"start\"\n[[step]]\nat = \"1s\"\n{text}")
+    };
+    let text = step("do = \"leave\"\nnode = \"a\"\nrefused = true\n");
+    let steps = Scenario::parse(&text).unwrap().steps;
+    assert_eq!((steps[0].refused, steps[1].refused), (false, true));
+    let found = slips(&step("do = \"crash\"\nnode = \"a\"\nrefused = true\n"));
+    assert!(
+        found[0].starts_with("line 12: step.refused: unknown key"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_status_that_is_none_of_any_is_a_slip() {
+    let found = slip("[[expect]]\nat = \"1s\"\nstatus = { a = [] }\n");
+    assert_eq!(found, "line 7: expect.status.a: names no status");
+}

@@ -246,8 +246,10 @@ impl World {
             }
             Effect::Reply { result, .. } => {
                 if let Err(error) = result {
-                    let answer = &format!("refused: {error}");
+                    let why = error.to_string();
+                    let answer = &format!("refused: {why}");
                     self.tell(&Fact::Answered { this, answer });
+                    self.refused = Some(why);
                 }
             }
             Effect::Callback { callback } => self.tell(&Fact::Callback { this, callback }),

@@ -4,78 +4,79 @@ use std::fmt;
 
 use granary_core::membership::address::UniqueAddress;
 use granary_core::membership::inputs::{Command, Target};
+use granary_core::membership::member::Status;
 
 use super::{Fact, World};
 use crate::host::Process;
 use crate::scenario::Action;
 
-/// Why a step could not be taken as things are.
+/// Why a step was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Impossible {
-    /// The node.
-    pub node: String,
-    /// What is the matter with it.
-    pub why: &'static str,
+pub enum Untaken {
+    /// A node is not in the state that the step is about.
+    Impossible {
+        /// The node.
+        node: String,
+        /// What is the matter with it.
+        why: &'static str,
+    },
+    /// The node that was asked did not do it.
+    Refused {
+        /// The node.
+        by: String,
+        /// What it answered.
+        why: String,
+    },
 }
 
-impl fmt::Display for Impossible {
+impl fmt::Display for Untaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "impossible: {} {}", self.node, self.why)
+        match self {
+            Self::Impossible { node, why } => write!(f, "impossible: {node} {why}"),
+            Self::Refused { by, why } => write!(f, "refused by {by}: {why}"),
+        }
     }
 }
 
 impl World {
-    /// Takes a step. Errors: a node is not in the state that the step is about; the step was taken for the nodes named before it.
-    pub fn take(&mut self, action: &Action) -> Result<(), Impossible> {
+    /// Takes a step. Errors: the first reason why it was not, or not wholly; it was taken for the nodes for which that was possible.
+    pub fn take(&mut self, action: &Action) -> Result<(), Untaken> {
         self.tell(&Fact::Step(action));
         match action {
-            Action::Start(nodes) => {
-                for node in nodes {
-                    if self.hosts[*node].is_there() {
-                        return Err(self.impossible(*node, "runs already"));
-                    }
-                    self.start(*node);
-                }
-            }
-            Action::Crash(nodes) => nodes.iter().for_each(|node| self.crash(*node)),
+            Action::Start(nodes) => return self.each(nodes, Self::start_again),
+            Action::Crash(nodes) => return self.each(nodes, Self::crash),
             Action::Restart(nodes) => {
                 for node in nodes {
-                    self.crash(*node);
+                    self.kill(*node);
                     self.start(*node);
                 }
             }
-            Action::Pause(nodes) => nodes.iter().for_each(|node| self.pause(*node)),
-            Action::Resume(nodes) => {
-                for node in nodes {
-                    if self.hosts[*node].process == Process::Paused {
-                        self.resume(*node);
-                    }
-                }
-            }
+            Action::Pause(nodes) => return self.each(nodes, Self::pause),
+            Action::Resume(nodes) => return self.each(nodes, Self::go_on),
             Action::Leave { node, via } => {
                 let via = self.via(Some(via.unwrap_or(*node)), *node)?;
                 let node = Target::Incarnation(self.incarnation(*node)?);
-                self.command(via, Command::Leave { node });
+                return self.ask(via, Command::Leave { node });
             }
             Action::Down { node, via } => {
                 let via = self.via(*via, *node)?;
-                let node = Target::Incarnation(self.incarnation(*node)?);
-                self.command(via, Command::Down { node });
+                let node = self.seen_by(via, *node)?;
+                return self.ask(via, Command::Down { node });
             }
             Action::PrepareShutdown { via } => {
                 let via = self.via(*via, usize::MAX)?;
-                self.command(via, Command::PrepareShutdown);
+                return self.ask(via, Command::PrepareShutdown);
             }
             Action::SetState {
                 node,
                 key,
                 entry,
                 value,
-            } => self.set_state(*node, (key, entry.as_deref()), value.as_deref())?,
+            } => return self.set_state(*node, (key, entry.as_deref()), value.as_deref()),
             Action::Broadcast { node, word } => {
                 let via = self.via(Some(*node), *node)?;
                 let bytes = word.as_bytes().into();
-                self.command(via, Command::Broadcast { bytes });
+                return self.ask(via, Command::Broadcast { bytes });
             }
             Action::Skew { nodes, by } => nodes.iter().for_each(|node| self.skew(*node, *by)),
             Action::Settings(settings) => {
@@ -92,7 +93,51 @@ impl World {
         Ok(())
     }
 
-    fn crash(&mut self, host: usize) {
+    /// Does the same with each node, also after one with which it was not possible.
+    fn each(
+        &mut self,
+        nodes: &[usize],
+        one: impl Fn(&mut Self, usize) -> Result<(), Untaken>,
+    ) -> Result<(), Untaken> {
+        let mut all = Ok(());
+        for node in nodes {
+            let taken = one(self, *node);
+            all = all.and(taken);
+        }
+        all
+    }
+
+    /// Hands a command to a node that runs. Errors: what it has against it.
+    fn ask(&mut self, via: usize, command: Command) -> Result<(), Untaken> {
+        self.refused = None;
+        self.command(via, command);
+        match self.refused.take() {
+            Some(why) => {
+                let by = self.hosts[via].node.name.clone();
+                Err(Untaken::Refused { by, why })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn start_again(&mut self, host: usize) -> Result<(), Untaken> {
+        if self.hosts[host].is_there() {
+            return Err(self.impossible(host, "runs already"));
+        }
+        self.start(host);
+        Ok(())
+    }
+
+    fn crash(&mut self, host: usize) -> Result<(), Untaken> {
+        if !self.hosts[host].is_there() {
+            return Err(self.impossible(host, "does not run, so it cannot crash"));
+        }
+        self.kill(host);
+        Ok(())
+    }
+
+    /// Does nothing to one that has ended by itself.
+    fn kill(&mut self, host: usize) {
         if !self.hosts[host].is_there() {
             return;
         }
@@ -102,11 +147,21 @@ impl World {
         self.stop(host, Process::Crashed);
     }
 
-    fn pause(&mut self, host: usize) {
-        if self.hosts[host].runs() {
-            self.hosts[host].process = Process::Paused;
-            self.changed.insert(host);
+    fn pause(&mut self, host: usize) -> Result<(), Untaken> {
+        if !self.hosts[host].runs() {
+            return Err(self.impossible(host, "does not run, so it cannot be paused"));
         }
+        self.hosts[host].process = Process::Paused;
+        self.changed.insert(host);
+        Ok(())
+    }
+
+    fn go_on(&mut self, host: usize) -> Result<(), Untaken> {
+        if self.hosts[host].process != Process::Paused {
+            return Err(self.impossible(host, "is not paused, so it cannot go on"));
+        }
+        self.resume(host);
+        Ok(())
     }
 
     fn skew(&mut self, host: usize, by: i64) {
@@ -123,12 +178,10 @@ impl World {
         host: usize,
         (key, entry): (&str, Option<&str>),
         value: Option<&str>,
-    ) -> Result<(), Impossible> {
+    ) -> Result<(), Untaken> {
         let via = self.via(Some(host), host)?;
         let place = (key.to_owned(), entry.map(str::to_owned));
-        self.hosts[host]
-            .shared
-            .insert(place, value.map(str::to_owned));
+        let written = value.map(str::to_owned);
         let key = key.into();
         let value = value.map(|value| value.as_bytes().into());
         let command = match (entry.map(Into::into), value) {
@@ -137,12 +190,13 @@ impl World {
             (Some(entry), Some(value)) => Command::SetMapEntry { key, entry, value },
             (Some(entry), None) => Command::RemoveMapEntry { key, entry },
         };
-        self.command(via, command);
+        self.ask(via, command)?;
+        self.hosts[host].shared.insert(place, written);
         Ok(())
     }
 
     /// The node that an operator asks: the named one, or the first that runs and is not `about`.
-    fn via(&self, named: Option<usize>, about: usize) -> Result<usize, Impossible> {
+    fn via(&self, named: Option<usize>, about: usize) -> Result<usize, Untaken> {
         if let Some(named) = named {
             let runs = self.hosts[named].runs();
             return if runs {
@@ -158,13 +212,27 @@ impl World {
             .ok_or_else(|| self.impossible(0, "does not run, nor does any other node"))
     }
 
-    fn incarnation(&self, host: usize) -> Result<UniqueAddress, Impossible> {
+    fn incarnation(&self, host: usize) -> Result<UniqueAddress, Untaken> {
         let this = self.hosts[host].this.clone();
         this.ok_or_else(|| self.impossible(host, "was never started"))
     }
 
-    fn impossible(&self, host: usize, why: &'static str) -> Impossible {
-        Impossible {
+    /// The incarnation that another node has among its members: the one that an operator reads there. Where there are two, the one that is not down.
+    fn seen_by(&self, via: usize, host: usize) -> Result<UniqueAddress, Untaken> {
+        let address = &self.hosts[host].node.address;
+        let members = self
+            .state(via)
+            .into_iter()
+            .flat_map(|state| state.members.iter());
+        let at = members.filter(|member| member.node.address == *address);
+        let seen = at.min_by_key(|member| member.status == Status::Down);
+        seen.map(|member| member.node.clone()).ok_or_else(|| {
+            self.impossible(host, "is no member in the view of the node that is asked")
+        })
+    }
+
+    fn impossible(&self, host: usize, why: &'static str) -> Untaken {
+        Untaken::Impossible {
             node: self.hosts[host].node.name.clone(),
             why,
         }

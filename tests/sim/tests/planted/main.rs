@@ -80,6 +80,29 @@ at = "120s"
 do = "heal"
 "#;
 
+/// The same, and nobody gives the cluster up.
+const LASTS: &str = r#"
+[cluster]
+stable-after = "5s"
+downing.down-all-when-unstable = "off"
+[[node]]
+name = "a"
+[[node]]
+name = "b"
+[[node]]
+name = "c"
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "crash"
+node = "c"
+[[step]]
+at = "38s"
+do = "heal"
+"#;
+
 /// One of three is declared down, though it is well.
 const DOWNED: &str = r#"
 [cluster]
@@ -131,6 +154,42 @@ node = "a"
 via = "b"
 [[step]]
 at = "120s"
+do = "heal"
+"#;
+
+/// The same, and both sides know where the other one may be, and have time to ask.
+const TWO_OPERATORS_OF_ONE_CLUSTER: &str = r#"
+[cluster]
+downing.strategy = "off"
+[[node]]
+name = "a"
+seeds = ["a", "b"]
+[[node]]
+name = "b"
+seeds = ["a", "b"]
+[[step]]
+at = "0s"
+do = "start"
+[[step]]
+at = "20s"
+do = "cut"
+from = "a"
+to = "b"
+[[step]]
+at = "40s"
+do = "down"
+node = "b"
+via = "a"
+[[step]]
+at = "40s"
+do = "down"
+node = "a"
+via = "b"
+[[step]]
+at = "120s"
+do = "heal"
+[[step]]
+at = "400s"
 do = "heal"
 "#;
 
@@ -395,6 +454,23 @@ fn an_explanation_of_another_decision() {
         CRASHED,
         Bug::of_effects(carry_out),
     );
+}
+
+#[test]
+fn two_sides_that_do_not_hear_of_each_other() {
+    let deliver =
+        |_: usize, envelope: &mut Envelope| !matches!(envelope.message, Message::Presence(_));
+    finds(
+        || Box::new(OneSideSurvives),
+        TWO_OPERATORS_OF_ONE_CLUSTER,
+        Bug::of_messages(deliver),
+    );
+}
+
+#[test]
+fn votes_that_do_not_arrive() {
+    let deliver = |_: usize, envelope: &mut Envelope| !matches!(envelope.message, Message::Vote(_));
+    finds(|| Box::new(ViewsConverge), LASTS, Bug::of_messages(deliver));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use alloc::vec;
 use core::time::Duration;
 
 use super::decision::Decision;
-use super::resolver::{Effect, Event};
 use super::resolver_tests::*;
+use super::{Effect, Event};
 
 #[test]
 fn all_are_asked_once_when_the_picture_is_at_rest_and_again_when_it_has_changed() {
@@ -38,15 +38,15 @@ fn what_is_never_confirmed_is_given_up() {
     rig.silence(&["c"]);
     rig.mark("a", "d");
     rig.until(14);
-    // At rest from 34 s on, an instant before unrest would be too long; confirming it has as much time.
+    // At rest from 34 s on, an instant before unrest would be too long; confirming it, and voting, has as much time.
     rig.mark("b", "d");
-    assert_eq!(rig.acts_until(48), []);
+    assert_eq!(rig.acts_until(68), []);
     let unstable = Effect::Unstable {
         changes: 2,
-        lasting: Duration::from_secs(49),
+        lasting: Duration::from_secs(69),
     };
     let all = down(&["b", "c", "d", "a"], Decision::DownAll);
-    assert_eq!(rig.acts_until(49), [(49_000, unstable), (49_000, all)]);
+    assert_eq!(rig.acts_until(69), [(69_000, unstable), (69_000, all)]);
 }
 
 #[test]

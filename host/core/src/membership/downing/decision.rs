@@ -248,28 +248,34 @@ impl fmt::Display for Reason {
                 "{members} members count, and two sides could each have the quorum of {quorum}"
             ),
             Self::QuorumReached { here, quorum } => {
-                write!(f, "{here} reachable members reach the quorum of {quorum}")
+                let (members, reach) = of(*here, ["reaches", "reach"]);
+                write!(f, "{members} {reach} the quorum of {quorum}")
             }
             Self::QuorumMissed { here, quorum } => {
-                write!(f, "{here} reachable members miss the quorum of {quorum}")
+                let (members, miss) = of(*here, ["misses", "miss"]);
+                write!(f, "{members} {miss} the quorum of {quorum}")
             }
             Self::NobodyCounts { role: None } => f.write_str("no member counts"),
             Self::NobodyCounts { role: Some(role) } => {
                 write!(f, "no member has the role '{role}'")
             }
             Self::Majority { here, there } => {
-                write!(f, "{here} reachable members outnumber {there}")
+                let (members, outnumber) = of(*here, ["outnumbers", "outnumber"]);
+                write!(f, "{members} {outnumber} {there}")
             }
             Self::Minority { here, there } => {
-                write!(f, "{here} reachable members are fewer than {there}")
+                let (members, are) = of(*here, ["is", "are"]);
+                write!(f, "{members} {are} fewer than {there}")
             }
             Self::TieWithLowest { each, lowest } => write!(
                 f,
-                "{each} members on each side, and {lowest}, the lowest address, is reachable"
+                "{each} member{} on each side, and {lowest}, the lowest address, is reachable",
+                plural(*each)
             ),
             Self::TieWithoutLowest { each, lowest } => write!(
                 f,
-                "{each} members on each side, and {lowest}, the lowest address, is unreachable"
+                "{each} member{} on each side, and {lowest}, the lowest address, is unreachable",
+                plural(*each)
             ),
             Self::OldestHere { oldest } => write!(f, "the oldest member, {oldest}, is reachable"),
             Self::OldestThere { oldest } => {
@@ -304,6 +310,16 @@ impl fmt::Display for Reason {
             Self::Policy { text } => f.write_str(text),
         }
     }
+}
+
+/// So many reachable members, and the form of the verb that goes with them.
+fn of(here: usize, [one, many]: [&'static str; 2]) -> (String, &'static str) {
+    let members = alloc::format!("{here} reachable member{}", plural(here));
+    (members, if here == 1 { one } else { many })
+}
+
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 fn indirect(f: &mut fmt::Formatter<'_>, members: &[Address], rest: Option<&Reason>) -> fmt::Result {

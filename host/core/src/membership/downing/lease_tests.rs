@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::Cause;
 use super::decision::Decision;
-use super::resolver::{Effect, Event, LeaseAnswer};
 use super::resolver_tests::*;
+use super::{Effect, Event, LeaseAnswer};
 use crate::membership::member::Status;
 
 #[test]

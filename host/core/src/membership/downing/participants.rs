@@ -7,19 +7,10 @@
 //! one. Those who do take part. Nothing is decided before everybody else is marked by somebody, and then the records of those who
 //! take part are the ones that count.
 //!
-//! Why at most one side stays, if links do not change from one side's asking to the decision of both: let P be those who take part on one
-//! side, of all members M.
-//! - Records among P alone make its members indirectly connected. So whatever they are, what is left of the picture without them is P against M
-//!   without P, and if M is more than P, some of P stay only where the strategy lets P stay. What is indirect only takes members from P.
-//! - Two sides that have no member in common cannot both win so: that is what the strategies are made for, with their doubts about who was
-//!   just let in or go. Of a majority, of a quorum of less than twice as many, and of the oldest there is one; a lease has one holder.
-//! - If two leaders have a member X in common, news goes from X to both and back. They have one picture with the same records, or the later
-//!   one has seen what the earlier one did. What either downs X hears, and tells whoever either of them lets stay, for those do not mark X nor X
-//!   them, unless X is indirectly connected itself and goes. Then all whom X connects have confirmed one version, and each of the
-//!   leaders knows of all who did.
-//!
-//! What stays open is the moment between a confirmation and the decision: who confirms is not bound by it. A member that is cut off just then
-//! may turn the majority on the other side, as in two partitions that overlap.
+//! Let P be those who take part on one side, of all members M. Records among P alone make its members indirectly connected. So whatever they are, what
+//! is left of the picture without them is P against M without P, and if M is more than P, some of P stay only where the strategy lets P stay: what is
+//! indirect only takes members from P. Two sides that have no member in common cannot both win so; that is what the strategies are made for, with their
+//! doubts about who was just let in or go. If they have one in common, its vote decides ([`votes`](super::votes)).
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -35,16 +26,20 @@ pub(super) struct Participants {
     expected: BTreeSet<UniqueAddress>,
     /// How long they are waited for.
     until: Time,
+    /// How many members each one watches. Where it is all of them, one that this node does not mark is there, whoever else marks it, and is waited for
+    /// until it answers or this node marks it, too: without it this node could take itself for one that is cut off.
+    watched: usize,
     rows: Vec<Observation>,
     confirmed: BTreeSet<UniqueAddress>,
 }
 
 impl Participants {
     /// Nobody has confirmed this picture yet.
-    pub(super) fn asked(picture: &Picture, until: Time) -> Self {
+    pub(super) fn asked(picture: &Picture, until: Time, watched: usize) -> Self {
         Self {
             expected: picture.seen_by().clone(),
             until,
+            watched,
             rows: picture.rows().to_vec(),
             confirmed: BTreeSet::new(),
         }
@@ -63,6 +58,10 @@ impl Participants {
             .filter(|voter| voter.is_downable() && self.expected.contains(&voter.node));
         let is_missing = expected.any(|voter| !self.confirmed.contains(&voter.node));
         if is_missing && now < self.until {
+            return None;
+        }
+        let watches_all = picture.voters().count() <= self.watched.saturating_add(1);
+        if watches_all && !picture.answering().is_subset(&self.confirmed) {
             return None;
         }
         picture.as_seen_by(&self.confirmed)

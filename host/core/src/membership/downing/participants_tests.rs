@@ -9,7 +9,7 @@ use crate::id::Time;
 
 /// Who takes part is who has seen the picture; nobody is waited for.
 fn settled(picture: &Picture) -> Option<Picture> {
-    Participants::asked(picture, Time(0)).settle(Time(0), picture)
+    Participants::asked(picture, Time(0), 0).settle(Time(0), picture)
 }
 
 fn drawn(voters: &[&str], rows: &[(&str, &str)], seen_by: &str) -> Picture {
@@ -111,7 +111,7 @@ fn confirmations_add_up_until_somebody_is_marked_or_reached_again() {
     let voters = ["a", "b", "c", "d"];
     let seen = |marks: &[(&str, &str)], seen_by| drawn(&voters, marks, seen_by);
     let one = [("a", "d")];
-    let mut participants = Participants::asked(&seen(&one, "a"), Time(0));
+    let mut participants = Participants::asked(&seen(&one, "a"), Time(0), 0);
     assert_eq!(participants.settle(Time(1), &seen(&one, "a b")), None);
     let both = [("a", "d"), ("b", "d")];
     assert_eq!(participants.settle(Time(2), &seen(&both, "a c")), None);
@@ -122,7 +122,7 @@ fn confirmations_add_up_until_somebody_is_marked_or_reached_again() {
 #[test]
 fn who_took_part_when_all_were_asked_is_waited_for() {
     let known = |seen_by| drawn(&["a", "b", "c"], &[("a", "c"), ("c", "a")], seen_by);
-    let asked = |seen_by| Participants::asked(&known(seen_by), Time(10));
+    let asked = |seen_by| Participants::asked(&known(seen_by), Time(10), 0);
     // `c` is marked and took part: it may be about to confirm.
     assert_eq!(asked("a b c").settle(Time(9), &known("a b")), None);
     let all = asked("a b c").settle(Time(9), &known("a b c"));
@@ -132,4 +132,23 @@ fn who_took_part_when_all_were_asked_is_waited_for() {
     // It took no part then, so nothing is to be waited for.
     let without = asked("a b").settle(Time(9), &known("a b")).unwrap();
     assert_eq!(rows(&without), [("a", "c")]);
+}
+
+#[test]
+fn who_answers_this_node_is_waited_for_where_each_one_watches_all() {
+    let known = |marks: &[(&str, &str)], seen_by| drawn(&["a", "b", "c"], marks, seen_by);
+    let others = [("b", "c"), ("c", "b")];
+    let asked = |watched| Participants::asked(&known(&others, "a"), Time(10), watched);
+    // Nobody answers yet but heartbeats: `a` is not alone.
+    assert_eq!(asked(2).settle(Time(99), &known(&others, "a")), None);
+    assert_eq!(asked(2).settle(Time(99), &known(&others, "a b")), None);
+    let all = asked(2).settle(Time(0), &known(&others, "a b c"));
+    assert_eq!(all, Some(known(&others, "a b c")));
+    // It need not watch both, or does not reach one itself.
+    let alone = asked(1).settle(Time(0), &known(&others, "a")).unwrap();
+    assert_eq!(rows(&alone), [("a", "b"), ("a", "c")]);
+    let own = [("a", "c"), ("b", "c"), ("c", "b")];
+    let without = Participants::asked(&known(&own, "a"), Time(10), 2);
+    let without = { without }.settle(Time(0), &known(&own, "a b")).unwrap();
+    assert_eq!(rows(&without), [("a", "c"), ("b", "c")]);
 }

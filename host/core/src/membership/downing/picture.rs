@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hash::Hasher;
 use crate::membership::address::UniqueAddress;
 use crate::membership::member::{Member, Status};
 
@@ -181,6 +182,30 @@ impl Picture {
         self.voters.values()
     }
 
+    /// A member.
+    pub(super) fn voter(&self, node: &UniqueAddress) -> Option<&Voter> {
+        self.voters.get(node)
+    }
+
+    /// The members and how far they have come, as one number: the same on all nodes that know the same of them.
+    pub(super) fn electorate(&self) -> u64 {
+        let hasher = self.voters.values().fold(Hasher::new(), |hasher, voter| {
+            hasher
+                .number(voter.node.hash64())
+                .number(u64::from(voter.status as u8))
+        });
+        hasher.finish()
+    }
+
+    /// Members that can still be downed and that this node does not say it cannot reach.
+    pub(super) fn answering(&self) -> BTreeSet<UniqueAddress> {
+        let mut answering = self.downable();
+        for row in self.rows.iter().filter(|row| row.observer == self.this) {
+            answering.remove(&row.subject);
+        }
+        answering
+    }
+
     /// Who cannot reach whom.
     pub fn rows(&self) -> &[Observation] {
         &self.rows
@@ -286,6 +311,22 @@ impl Picture {
         let voters = self.voters.values().cloned();
         let participants = participants.iter().cloned();
         Some(Self::new(this, dc, voters, rows, participants))
+    }
+
+    /// The same members, of whom these and no others take part, and reach each other alone. None for nobody.
+    pub(super) fn split_off(&self, here: &BTreeSet<UniqueAddress>) -> Option<Self> {
+        let observer = here.get(&self.this).or_else(|| here.first())?;
+        let there = self.downable().into_iter();
+        let rows = there
+            .filter(|node| !here.contains(node))
+            .map(|subject| Observation {
+                observer: observer.clone(),
+                subject,
+                is_terminated: false,
+            });
+        let (this, dc) = (self.this.clone(), Arc::clone(&self.dc));
+        let voters = self.voters.values().cloned();
+        Some(Self::new(this, dc, voters, rows, here.iter().cloned()))
     }
 
     /// The same picture without the records among indirectly connected members, and without those of members that cannot be downed:

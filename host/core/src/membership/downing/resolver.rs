@@ -1,14 +1,13 @@
-//! When to decide: waits until the picture is at rest and confirmed, asks the policy, asks for the lease where the policy wants one, downs.
+//! When to decide: waits until the picture is at rest and confirmed, asks the policy, asks for votes, or for the lease where the policy wants one, downs.
 //!
-//! In: changes of the own data centre's members, who leads, the lease's answers, time. Out: whom to down, with the explanation.
+//! In: changes of the own data centre's members, who leads, questions and votes, the lease's answers, time. Out: whom to down, with the explanation.
 //!
 //! Invariants: only a leader that was let in decides, except that every node gives up a cluster that finds no rest; nobody is downed
-//! before `stable-after` has passed without a change, and then everybody has confirmed the picture who is not marked; while a lease is being
+//! before `stable-after` has passed without a change, and then everybody has confirmed the picture who is not marked; while a lease or votes are being
 //! asked for nothing else is decided.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -16,7 +15,9 @@ use super::decision::Decision;
 use super::explain::{Cause, Explanation};
 use super::participants::Participants;
 use super::picture::{Doubt, Picture};
+use super::ports::{Config, Effect, Event, LeaseAnswer};
 use super::strategy::Policy;
+use super::votes::{self, Ballot, Promises, Question};
 use crate::id::Time;
 use crate::membership::address::UniqueAddress;
 use crate::membership::member::{Member, Status};
@@ -26,116 +27,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the lease's keeper has for an answer. One that is late counts as a failure.
 const LEASE_ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// How downing works on this node.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// This node.
-    pub this: UniqueAddress,
-    /// Its data centre. Members of others are not this node's business.
-    pub dc: Arc<str>,
-    /// Who decides; none leaves unreachable members to an operator.
-    pub policy: Option<Arc<dyn Policy>>,
-    /// How long the picture must not have changed before something is decided.
-    pub stable_after: Duration,
-    /// When reachability keeps changing for this much longer than `stable_after`, or is at rest and for so long not confirmed, every node downs
-    /// all; none: never.
-    pub down_all_when_unstable: Option<Duration>,
-}
-
-/// What happened. Members of other data centres may be passed, and are ignored.
-#[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
-    /// A member was let in while views did not converge.
-    WeaklyUp(&'a Member),
-    /// A member was let in.
-    Up(&'a Member),
-    /// A member wants to leave.
-    Left(&'a Member),
-    /// A member may leave.
-    Exited(&'a Member),
-    /// A member was downed, by whomever.
-    Downed(&'a Member),
-    /// A member is gone.
-    Removed(&'a UniqueAddress),
-    /// A member cannot be reached.
-    Unreachable(&'a Member),
-    /// A member can be reached again.
-    Reachable(&'a Member),
-    /// Whether this node leads its data centre.
-    Leader(bool),
-    /// A current member has shut this node out for good.
-    QuarantinedBy(&'a UniqueAddress),
-    /// Somebody has seen the picture, or it has changed.
-    Seen,
-    /// The lease's keeper has answered.
-    Lease(LeaseAnswer),
-    /// The moment of [`Downing::next_wake`] has come.
-    Wake,
-}
-
-/// What the lease's keeper says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaseAnswer {
-    /// This node holds it.
-    Acquired,
-    /// Another one holds it.
-    Denied,
-    /// It could not be asked for, or was lost.
-    Failed,
-    /// It was given back.
-    Released,
-}
-
-/// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Keep this for audit, and log it. Comes before the downing that it explains.
-    Explain(Box<Explanation>),
-    /// Down these incarnations, in this order: this node, if it goes too, comes last.
-    Down {
-        /// Whom.
-        nodes: Vec<UniqueAddress>,
-        /// By which decision.
-        decision: Decision,
-    },
-    /// Make the picture a new version, so that everybody who sees it shows that news still goes to them and back.
-    Confirm,
-    /// Try to get the lease, and say how it went.
-    AcquireLease,
-    /// Let go of the lease, and say how it went.
-    ReleaseLease,
-    /// The lease was got, and this is done with it.
-    LeaseAcquired {
-        /// What is done.
-        decision: Decision,
-    },
-    /// The lease was denied, and this is done without it.
-    LeaseDenied {
-        /// What is done.
-        decision: Decision,
-    },
-    /// The lease was let go.
-    LeaseReleased,
-    /// Reachability does not come to rest: all are downed.
-    Unstable {
-        /// Changes so far.
-        changes: u32,
-        /// Time since the first one.
-        lasting: Duration,
-    },
-    /// There are more members than the policy can tell the sides of: a partition would now down all.
-    TooManyMembers {
-        /// Members that count.
-        members: usize,
-        /// The most that there should be.
-        most: usize,
-    },
-}
-
 /// The split brain resolver of one node, or nothing where there is no policy.
 #[derive(Debug)]
 pub struct Downing {
-    config: Config,
+    pub(super) config: Config,
     is_leader: bool,
     was_let_in: bool,
     is_gone: bool,
@@ -147,6 +42,15 @@ pub struct Downing {
     /// Who has confirmed the picture; none while nobody has been asked to.
     participants: Option<Participants>,
     unrest: Option<Unrest>,
+    pub(super) question: Option<Question>,
+    /// The numbers of this node's questions, and of those that were carried.
+    pub(super) questions: u64,
+    pub(super) carried: BTreeSet<u64>,
+    /// Questions to be taken back.
+    pub(super) taken_back: Vec<(Ballot, Vec<UniqueAddress>)>,
+    /// When votes are no longer waited for.
+    pub(super) votes_until: Option<Time>,
+    pub(super) promises: Promises,
     asking: Option<Asking>,
     lease: Lease,
     /// When to see whether there are too many members.
@@ -196,12 +100,23 @@ impl Downing {
             look_at: now,
             participants: None,
             unrest: None,
+            question: None,
+            questions: 0,
+            carried: BTreeSet::new(),
+            taken_back: Vec::new(),
+            votes_until: None,
+            promises: Promises::default(),
             asking: None,
             lease: Lease::NotHeld,
             size_check_at: None,
             size_reported: 0,
             last_idle: None,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn give_nobody_up(&mut self) {
+        self.config.down_all_when_unstable = None;
     }
 
     /// How long whoever takes over from a removed member waits, so that the other side of a partition has stopped by then.
@@ -229,7 +144,7 @@ impl Downing {
         match event {
             Event::Leader(is_leader) => {
                 self.is_leader = is_leader;
-                self.participants = None;
+                self.begin_anew(now);
             }
             Event::Removed(node) => self.on_removed(now, node, &*policy),
             Event::QuarantinedBy(by) => {
@@ -244,6 +159,10 @@ impl Downing {
                 }
                 self.on_wake(now, &*policy, picture, out);
             }
+            Event::Asked { by, ballot, leads } => {
+                self.on_asked(now, (by, leads), ballot, &picture(), out);
+            }
+            Event::Voted { by, vote } => self.on_voted(now, (by, vote), &*policy, picture, out),
             Event::Lease(answer) => self.on_lease(now, answer, &*policy, out),
             Event::Wake => self.on_wake(now, &*policy, picture, out),
             Event::WeaklyUp(member)
@@ -258,6 +177,9 @@ impl Downing {
                 }
             }
         }
+        for (ballot, of) in self.taken_back.drain(..) {
+            out.push(Effect::Ask { ballot, of });
+        }
     }
 
     /// When this wants to be woken at the latest.
@@ -267,7 +189,10 @@ impl Downing {
         }
         let decide_at = self
             .wants_decision()
-            .then(|| self.stable_at.max(self.look_at));
+            .then(|| match (&self.question, self.votes_until) {
+                (Some(question), Some(until)) => question.next_wake().min(until),
+                (Some(_) | None, _) => self.stable_at.max(self.look_at),
+            });
         let release_at = match &self.lease {
             Lease::HeldUntil(at) | Lease::Releasing(at) if self.asking.is_none() => Some(*at),
             Lease::NotHeld | Lease::HeldFor(_) | Lease::HeldUntil(_) | Lease::Releasing(_) => None,
@@ -279,6 +204,7 @@ impl Downing {
             asking_at,
             release_at,
             self.size_check_at,
+            self.promises.next_wake(&self.config.this),
         ];
         moments.into_iter().flatten().min()
     }
@@ -317,6 +243,8 @@ impl Downing {
             | Event::Leader(_)
             | Event::QuarantinedBy(_)
             | Event::Seen
+            | Event::Asked { .. }
+            | Event::Voted { .. }
             | Event::Lease(_)
             | Event::Wake => {}
         }
@@ -326,7 +254,14 @@ impl Downing {
     /// Nothing is decided before the picture has been at rest again.
     fn disturb(&mut self, now: Time) {
         self.stable_at = now.after(self.config.stable_after);
+        self.votes_until = None;
+        self.begin_anew(now);
+    }
+
+    /// Who confirms the picture, and who votes, is to be seen again.
+    fn begin_anew(&mut self, now: Time) {
         self.participants = None;
+        self.take_back(now);
     }
 
     fn on_change(&mut self, now: Time) {
@@ -378,10 +313,11 @@ impl Downing {
         let given_up = unrest
             .first
             .after(self.config.stable_after.saturating_add(longer));
-        // At rest by then, it is only still to be confirmed.
-        let is_at_rest = self.stable_at <= given_up;
+        // Well on the way to rest by then, it is only still to be confirmed, and voted on.
+        let is_at_rest = self.stable_at <= given_up.after(self.config.stable_after / 2);
         Some(if is_at_rest {
-            self.stable_at.after(longer)
+            self.stable_at
+                .after(self.config.stable_after.saturating_add(longer))
         } else {
             given_up
         })
@@ -396,14 +332,17 @@ impl Downing {
     ) {
         self.check_size(now, policy, picture, out);
         self.advance_lease(now, policy, out);
+        self.remind(now, picture, out);
         if self.give_up_at().is_some_and(|at| at <= now) {
             self.give_up(now, policy, picture, out);
+        } else if self.question.is_some() {
+            self.advance_question(now, policy, picture, out);
         } else if self.wants_decision() && self.stable_at.max(self.look_at) <= now {
             self.look_at = now.after(LOOK_INTERVAL);
             let picture = picture();
             let Some(participants) = &mut self.participants else {
                 let until = now.after(self.config.stable_after / 2);
-                self.participants = Some(Participants::asked(&picture, until));
+                self.participants = Some(Participants::asked(&picture, until, self.config.watched));
                 out.push(Effect::Confirm);
                 return;
             };
@@ -460,7 +399,11 @@ impl Downing {
         out: &mut Vec<Effect>,
     ) {
         let Some(delay) = explanation.decision.lease_delay() else {
-            self.act(now, explanation, out);
+            if votes::are_needed(&explanation) {
+                self.ask_for_votes(now, explanation, policy, out);
+            } else {
+                self.act(now, explanation, out);
+            }
             return;
         };
         if matches!(self.lease, Lease::HeldFor(_) | Lease::HeldUntil(_)) {
@@ -575,7 +518,7 @@ impl Downing {
         self.act(now, explanation, out);
     }
 
-    fn act(&mut self, now: Time, explanation: Explanation, out: &mut Vec<Effect>) {
+    pub(super) fn act(&mut self, now: Time, explanation: Explanation, out: &mut Vec<Effect>) {
         let decision = explanation.decision;
         let this = &self.config.this;
         let mut nodes: Vec<_> = explanation.down.iter().cloned().collect();

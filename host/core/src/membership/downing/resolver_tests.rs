@@ -10,11 +10,12 @@ use core::time::Duration;
 
 use super::decision::Decision;
 use super::picture::{Observation, Picture, Voter};
-use super::resolver::{Config, Downing, Effect, Event};
 use super::strategy::{Policy, Strategy, Verdict};
 use super::tests::node;
-use super::{Cause, Reason};
+use super::{Cause, Reason, Vote};
+use super::{Config, Downing, Effect, Event};
 use crate::id::Time;
+use crate::membership::address::UniqueAddress;
 use crate::membership::member::{AppVersion, Member, Profile, Status};
 use crate::membership::protocol::ProtocolRange;
 
@@ -53,6 +54,7 @@ fn config(policy: Option<Arc<dyn Policy>>, this: &str) -> Config {
         policy,
         stable_after: STABLE_AFTER,
         down_all_when_unstable: Some(UNSTABLE),
+        watched: 9,
     }
 }
 
@@ -99,7 +101,7 @@ impl Rig {
         }
     }
 
-    fn picture(&self) -> Picture {
+    pub(super) fn picture(&self) -> Picture {
         *self.drawn.borrow_mut() += 1;
         let rows = self.marks.iter().map(|(observer, subject)| Observation {
             observer: node(observer),
@@ -133,7 +135,27 @@ impl Rig {
         asked
     }
 
+    /// What comes of an event. Whoever is asked for a vote gives it at once.
     pub(super) fn hear(&mut self, event: Event<'_>) -> Vec<Effect> {
+        let mut out = self.hear_alone(event);
+        while let Some(at) = out.iter().position(|it| matches!(it, Effect::Ask { .. })) {
+            let Effect::Ask { ballot, of } = out.remove(at) else {
+                continue;
+            };
+            let is_silent = |node: &UniqueAddress| self.silent.contains(&node.address.host());
+            let voters: Vec<_> = of.into_iter().filter(|node| !is_silent(node)).collect();
+            for by in voters.iter().filter(|_| !ballot.down.is_empty()) {
+                out.extend(self.hear_alone(Event::Voted {
+                    by,
+                    vote: &vote(ballot.number, &[]),
+                }));
+            }
+        }
+        out
+    }
+
+    /// The same, and nobody votes.
+    pub(super) fn hear_alone(&mut self, event: Event<'_>) -> Vec<Effect> {
         let mut out = Vec::new();
         let mut downing = core::mem::replace(&mut self.downing, idle());
         downing.handle(self.now, event, &|| self.picture(), &mut out);
@@ -179,9 +201,25 @@ impl Rig {
         assert_eq!(self.hear(Event::Reachable(&member)), []);
     }
 
+    /// A member is reached again, and nobody votes.
+    pub(super) fn marks_lost(&mut self, subject: &'static str, said: &mut Vec<Effect>) {
+        self.marks.retain(|(_, marked)| *marked != subject);
+        let member = self.members[subject].clone();
+        said.extend(self.hear_alone(Event::Reachable(&member)));
+    }
+
+    /// A cluster that finds no rest is not given up from now on.
+    pub(super) fn never_unstable(&mut self) {
+        self.downing.give_nobody_up();
+    }
+
     /// The resolver is woken when it asked to be, and is never late.
-    fn wake_until(&mut self, second: u64, mut wake: impl FnMut(u64, &mut Self)) {
-        let end = Time(0).after(Duration::from_secs(second));
+    pub(super) fn wake_until(&mut self, second: u64, wake: impl FnMut(u64, &mut Self)) {
+        self.wake_until_ms(second * 1000, wake);
+    }
+
+    pub(super) fn wake_until_ms(&mut self, end: u64, mut wake: impl FnMut(u64, &mut Self)) {
+        let end = Time(0).after(Duration::from_millis(end));
         let mut wakes = 0;
         while let Some(at) = self.downing.next_wake().filter(|at| *at <= end) {
             assert!(self.now <= at || wakes < 1000, "it never rests");
@@ -211,6 +249,13 @@ impl Rig {
         let mut acts = self.until(second);
         acts.retain(|(_, effect)| !matches!(effect, Effect::Explain(_)));
         acts
+    }
+}
+
+pub(super) fn vote(number: u64, bound: &[&str]) -> Vote {
+    Vote {
+        number,
+        bound: bound.iter().map(|name| node(name)).collect(),
     }
 }
 
@@ -246,8 +291,8 @@ fn the_leader_downs_the_unreachable_when_nothing_changed_for_long_enough() {
         effects[3],
         (45_000, down(&["b"], Decision::DownUnreachable))
     );
-    // One picture to ask about, and one to decide on, each time.
-    assert_eq!((effects.len(), *rig.drawn.borrow()), (4, 4));
+    // One picture to ask about, one to decide on, and one to see that it still holds when there are votes enough, each time.
+    assert_eq!((effects.len(), *rig.drawn.borrow()), (4, 6));
 }
 
 #[test]

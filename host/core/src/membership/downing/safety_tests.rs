@@ -12,6 +12,7 @@ use proptest::strategy::Strategy as Generator;
 use super::participants::Participants;
 use super::strategy::Strategy;
 use super::tests::node;
+use super::votes::would_stay;
 use super::*;
 use crate::id::Time;
 use crate::membership::address::UniqueAddress;
@@ -141,7 +142,7 @@ impl World {
         }));
         let voters = (0..self.seats.len()).map(|at| self.voter(at, side));
         let picture = Picture::new(first.clone(), "default".into(), voters, rows, here);
-        let settled = Participants::asked(&picture, Time(0)).settle(Time(0), &picture);
+        let settled = Participants::asked(&picture, Time(0), 0).settle(Time(0), &picture);
         Some(settled.expect("everybody has seen it or is marked"))
     }
 
@@ -186,6 +187,27 @@ proptest! {
         for policy in policies {
             let survivors = world.survivors(&policy, lease);
             prop_assert!(survivors.len() < 2, "{policy:?}: {survivors:?}");
+        }
+    }
+
+    #[test]
+    fn votes_that_are_enough_have_a_voter_in_common(world in world(), by_role in any::<bool>(), if_alone in any::<bool>()) {
+        let role: Option<Arc<str>> = by_role.then(|| "r".into());
+        let quorum_size = u32::try_from(world.seats.len() / 2 + 1).unwrap();
+        let policies = [
+            Strategy::KeepMajority { role: role.clone() },
+            Strategy::KeepOldest { role: role.clone(), down_if_alone: if_alone },
+            Strategy::StaticQuorum { quorum_size, role },
+            Strategy::DownAll,
+        ];
+        let Some(picture) = world.picture(0) else {
+            return Ok(());
+        };
+        let votes = |side| world.on_side(side).into_iter().collect();
+        for policy in policies {
+            let enough = |side| would_stay(&policy, &picture, &votes(side));
+            let sides = (0..3).filter(|side| enough(*side)).count();
+            prop_assert!(sides < 2, "{policy:?}");
         }
     }
 

@@ -160,6 +160,16 @@ impl<'a> Change<'a> {
         changed
     }
 
+    /// The member that changes takes back that another one is gone for good. Says whether it had said so.
+    pub fn pardon(&mut self, subject: &UniqueAddress) -> bool {
+        if self.gossip.reachability.by(self.by, subject) != Some(Reach::Terminated) {
+            return false;
+        }
+        let table = Arc::make_mut(&mut self.gossip.reachability);
+        self.changed |= table.pardon(self.by, subject);
+        true
+    }
+
     /// Makes a new version of what is known already: who sees that one shows that news still goes to it and back.
     pub fn renew(&mut self) {
         self.changed = true;

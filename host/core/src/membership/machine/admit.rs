@@ -1,12 +1,14 @@
 //! The way into a cluster, as a member guards it.
 
-use alloc::string::ToString;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Membership, Phase};
 use crate::membership::address::{Address, UniqueAddress};
-use crate::membership::effects::Effect;
+use crate::membership::compatibility::PRODUCT_VERSION;
+use crate::membership::effects::{Effect, Marker};
 use crate::membership::gossip::ChangeError;
 use crate::membership::member::{Decider, Member, Status};
 use crate::membership::message::{
@@ -14,6 +16,19 @@ use crate::membership::message::{
 };
 use crate::membership::protocol::ProtocolRange;
 use crate::membership::reachability::Reach;
+
+/// Joiners that have asked and were not let in yet, of which is kept what they said.
+const INTRODUCED_MAX: usize = 64;
+/// The longest version of a program that is kept for the log.
+const VERSION_CHARS_MAX: usize = 64;
+
+/// What a joiner said of itself, for the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Introduction {
+    product_version: Option<String>,
+    /// In which its configuration does not fit.
+    problems: Vec<String>,
+}
 
 impl Membership {
     pub(super) fn on_init_join(
@@ -23,11 +38,14 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) {
         let answer = match self.would_take_part(envelope, question) {
-            Ok(()) => Message::InitJoinAck(InitJoinAck {
-                check: self.config_check(question),
-                protocol: self.profile.protocol,
-                before: self.incarnations(&envelope.from),
-            }),
+            Ok(()) => {
+                self.introduce(&envelope.from, &question.config);
+                Message::InitJoinAck(InitJoinAck {
+                    check: self.config_check(question),
+                    protocol: self.profile.protocol,
+                    before: self.incarnations(&envelope.from),
+                })
+            }
             Err(reason) => Message::InitJoinNack(reason),
         };
         self.reply_to(envelope, answer, out);
@@ -35,7 +53,7 @@ impl Membership {
 
     fn config_check(&self, question: &InitJoin) -> ConfigCheck {
         if !self.config.is_enforced() {
-            return ConfigCheck::Unchecked;
+            return ConfigCheck::Unchecked(self.config.shown());
         }
         let problems = self.config.problems(&question.config);
         if problems.is_empty() {
@@ -43,6 +61,20 @@ impl Membership {
         } else {
             ConfigCheck::Incompatible(problems)
         }
+    }
+
+    /// What the log tells of a joiner once it is let in: it says so when it asks, and not again.
+    fn introduce(&mut self, joiner: &UniqueAddress, config: &BTreeMap<String, String>) {
+        if self.introduced.len() == INTRODUCED_MAX && !self.introduced.contains_key(joiner) {
+            self.introduced.pop_first();
+        }
+        let product_version = config.get(PRODUCT_VERSION);
+        let introduction = Introduction {
+            product_version: product_version
+                .map(|version| version.chars().take(VERSION_CHARS_MAX).collect()),
+            problems: self.config.problems(config),
+        };
+        self.introduced.insert(joiner.clone(), introduction);
     }
 
     fn would_take_part(&self, envelope: &Envelope, question: &InitJoin) -> Result<(), NackReason> {
@@ -92,6 +124,13 @@ impl Membership {
             Ok(()) => {
                 self.welcome(envelope, out);
                 self.tell_another(&envelope.from, out);
+                let introduction = self.introduced.remove(&envelope.from);
+                let introduction = introduction.unwrap_or_default();
+                out.push(Effect::Log(Marker::Welcomed {
+                    node: envelope.from.clone(),
+                    product_version: introduction.product_version,
+                    problems: introduction.problems,
+                }));
             }
             Err(ChangeError::Full { limit }) => {
                 let limit = u32::try_from(limit).unwrap_or(u32::MAX);

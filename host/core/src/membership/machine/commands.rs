@@ -97,6 +97,7 @@ impl Membership {
             Command::AwaitConsensus { wait, key, timeout } => {
                 self.wait(wait, key, now.after(timeout), out)?;
             }
+            Command::Quarantine { node } => self.shut_out(now, &node, out)?,
             Command::ClearQuarantine { node } => self.clear_quarantine(&node, out),
         }
         Ok(Answer::Done)
@@ -159,6 +160,7 @@ fn outlives_membership(command: &Command) -> bool {
         | Command::RegisterConsensus { .. }
         | Command::DropConsensus { .. }
         | Command::AwaitConsensus { .. }
+        | Command::Quarantine { .. }
         | Command::ClearQuarantine { .. } => false,
     }
 }

@@ -18,7 +18,7 @@ use crate::membership::effects::{Effect, Rejected};
 use crate::membership::gossip::{
     Change, DeltaError, Gossip, Seen, SparseSeen, Telling, VersionDigest,
 };
-use crate::membership::member::{Member, Status};
+use crate::membership::member::{Decider, Member, Status};
 use crate::membership::message::{DeltaMessage, Envelope, GossipMessage, GossipStatus, Message};
 use crate::membership::vector_clock::{Relation, VectorClock};
 use crate::membership::view::View;
@@ -180,7 +180,9 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         in_time(times, message.time_to_live)?;
-        self.may_gossip(from)?;
+        if self.may_gossip(from).is_err() {
+            return self.on_verdict(from, &message.gossip, out);
+        }
         let version = VersionDigest::of(&message.gossip);
         self.take_in(times.0, (from, version), &message.gossip, false, out)
     }
@@ -193,10 +195,13 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         in_time(times, message.time_to_live)?;
-        self.may_gossip(from)?;
         let delta = &message.delta;
         let relay = message.relay;
         self.history.follow(&self.gossip);
+        if let Err(unheard) = self.may_gossip(from) {
+            let theirs = self.history.apply(delta).map_err(|_unknown| unheard)?;
+            return self.on_verdict(from, &theirs, out);
+        }
         self.history.had(from, delta.base);
         match self.history.apply(delta) {
             Ok(gossip) => {
@@ -262,6 +267,29 @@ impl Membership {
     fn hides(&self, gossip: &Gossip) -> bool {
         let own = gossip.member(&self.this).map(|member| member.status);
         own == Some(Status::Exiting) && !self.has_exited
+    }
+
+    /// A member that this node does not reach says something. It is not heard, unless it is that this node is down: the two may be the only ones that can
+    /// still speak with each other, in one direction. An incarnation that is down stays so, and a picture names incarnations, so this is no old news of
+    /// another one. It is no verdict if it is by one that is down itself: the other side of a partition, which goes, may have taken this one with it.
+    fn on_verdict(
+        &mut self,
+        from: &UniqueAddress,
+        remote: &Gossip,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        let is_down = |gossip: &Gossip, node: &UniqueAddress| {
+            gossip
+                .member(node)
+                .is_none_or(|member| member.status == Status::Down)
+        };
+        let is_verdict = remote.has(&self.this) && is_down(remote, &self.this);
+        if !is_verdict || is_down(remote, from) || is_down(&self.gossip, from) {
+            return Err(Rejected::UnreachableSender);
+        }
+        let this = self.this.clone();
+        self.down(&this, &Decider::Others, out);
+        Ok(())
     }
 
     fn may_gossip(&self, from: &UniqueAddress) -> Result<(), Rejected> {

@@ -509,3 +509,26 @@ fn members_of_two_versions_speak_the_older_one() {
     }
     assert_eq!(versions, [2, 3]);
 }
+
+#[test]
+fn a_member_that_is_not_reached_is_heard_if_it_says_that_this_node_is_down() {
+    let told = |own: &str, theirs: &str| {
+        let mut a = member(with(picture(own), "a→b", ""));
+        let said = shown(&step(&mut a, 0, from("b", 0, gossip(picture(theirs)))));
+        (a.own_status(), said)
+    };
+    let (status, _) = told("a b c", "a:d b c");
+    assert_eq!(status, Some(Status::Down));
+    // Not for anything else; nor from one that goes itself, by its own word or by this node's; nor of another incarnation.
+    for (own, theirs) in [
+        ("a b c", "a b c:d"),
+        ("a b c", "a:d b:d c"),
+        ("a b:d c", "a:d b c"),
+        ("a b c", "b c"),
+    ] {
+        let (status, said) = told(own, theirs);
+        assert_eq!(status, Some(Status::Up), "{own} {theirs}");
+        let refused = said.contains(&"log rejected gossip from b: UnreachableSender 1".into());
+        assert!(refused, "{said:?}");
+    }
+}

@@ -33,15 +33,18 @@ pub(super) struct Asking {
     asked: Time,
     /// How long after that it is told again.
     wait: Duration,
+    /// Whether the other one was asked before if this node fits, and what it said of that was looked at. One that an operator names was not asked.
+    fits: bool,
 }
 
 impl Asking {
-    fn new(whom: &Address, asked: Time, until: Time) -> Self {
+    fn new(whom: &Address, asked: Time, until: Time, fits: bool) -> Self {
         Self {
             whom: whom.clone(),
             until,
             asked,
             wait: RETRY_SOON,
+            fits,
         }
     }
 
@@ -85,11 +88,7 @@ impl Membership {
         match step {
             Some(Step::Form) => self.form(now, out),
             Some(Step::Ask(whom)) => {
-                let question = Message::InitJoin(InitJoin {
-                    name: self.settings.name.clone(),
-                    protocol: self.profile.protocol,
-                    config: self.config.shown(),
-                });
+                let question = self.question();
                 for address in whom {
                     self.send_to(&address, None, question.clone(), out);
                 }
@@ -126,7 +125,7 @@ impl Membership {
         if *address == self.this.address {
             self.form(now, out);
         } else {
-            self.ask(now, address, None, out);
+            self.ask_first(now, address, out);
         }
         Ok(Answer::Done)
     }
@@ -141,7 +140,11 @@ impl Membership {
                 // A wish is as easily lost as its answer. An answer may be long, so that who is slow is not asked ever faster.
                 asking.asked = now;
                 asking.wait = asking.wait.saturating_mul(2);
-                self.wish(&whom, None, out);
+                if asking.fits {
+                    self.wish(&whom, None, out);
+                } else {
+                    self.send_to(&whom, None, self.question(), out);
+                }
             }
         }
         let joining = matches!(self.phase, Phase::Searching | Phase::Asking(_));
@@ -171,11 +174,14 @@ impl Membership {
         reason: &NackReason,
         out: &mut Vec<Effect>,
     ) {
-        if self.phase != Phase::Searching {
+        let from = envelope.address();
+        let by_hand = self.has_asked_first(from);
+        if self.phase != Phase::Searching && !by_hand {
             return;
         }
-        let from = envelope.address();
         match reason {
+            // It may form one, or join one: it is asked again.
+            NackReason::NotInACluster if by_hand => self.log_join_failed(from, reason, out),
             NackReason::NotInACluster => {
                 if let Some(bootstrap) = &mut self.bootstrap {
                     bootstrap.is_alone(now, from, envelope.cluster);
@@ -204,7 +210,8 @@ impl Membership {
     ) {
         let from = envelope.address();
         let asked = self.bootstrap.as_ref();
-        if self.phase != Phase::Searching || !asked.is_some_and(|asked| asked.asks(from)) {
+        let asked = asked.is_some_and(|asked| asked.asks(from));
+        if !(self.phase == Phase::Searching && asked || self.has_asked_first(from)) {
             return;
         }
         if let Some(other) = self.foreign(envelope.cluster) {
@@ -218,9 +225,10 @@ impl Membership {
             return;
         }
         let problems = match &ack.check {
-            ConfigCheck::Compatible(theirs) => self.config.problems(theirs),
+            ConfigCheck::Compatible(theirs) | ConfigCheck::Unchecked(theirs) => {
+                self.config.problems(theirs)
+            }
             ConfigCheck::Incompatible(problems) => problems.clone(),
-            ConfigCheck::Unchecked => Vec::new(),
         };
         let enforced = self.config.is_enforced();
         if !problems.is_empty() && enforced {
@@ -331,8 +339,28 @@ impl Membership {
 
     fn ask(&mut self, now: Time, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
         let until = now.after(self.settings.retry_unsuccessful_join_after);
-        self.phase = Phase::Asking(Asking::new(whom, now, until));
+        self.phase = Phase::Asking(Asking::new(whom, now, until, true));
         self.wish(whom, uid, out);
+    }
+
+    /// The same of one that an operator has named: not before it was asked whether this node fits. What must be equal on all members, such as who survives
+    /// a partition, must be so whichever way a node comes in.
+    fn ask_first(&mut self, now: Time, whom: &Address, out: &mut Vec<Effect>) {
+        let until = now.after(self.settings.retry_unsuccessful_join_after);
+        self.phase = Phase::Asking(Asking::new(whom, now, until, false));
+        self.send_to(whom, None, self.question(), out);
+    }
+
+    fn has_asked_first(&self, whom: &Address) -> bool {
+        matches!(&self.phase, Phase::Asking(asking) if asking.whom == *whom && !asking.fits)
+    }
+
+    fn question(&self) -> Message {
+        Message::InitJoin(InitJoin {
+            name: self.settings.name.clone(),
+            protocol: self.profile.protocol,
+            config: self.config.shown(),
+        })
     }
 
     /// Somebody speaks to this incarnation as to a member while it waits for its welcome: it was let in, and the welcome got lost. Until it has it, it is
@@ -348,6 +376,7 @@ impl Membership {
         {
             asking.asked = now;
             asking.whom.clone_from(&member.address);
+            asking.fits = true;
             self.wish(&member.address, Some(member.uid), out);
         }
     }
@@ -368,9 +397,9 @@ impl Membership {
             self.phase = Phase::Searching;
             self.search(now, out);
         } else if when <= now {
-            self.ask(now, whom, None, out);
+            self.ask_first(now, whom, out);
         } else {
-            self.phase = Phase::Asking(Asking::new(whom, now, when));
+            self.phase = Phase::Asking(Asking::new(whom, now, when, false));
         }
     }
 

@@ -8,11 +8,13 @@ use super::world_tests::{
     CLUSTER, World, address, all, at, from, machine, machine_with, member, node, received, start,
     statuses, step,
 };
+use crate::membership::address::UniqueAddress;
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::picture;
+use crate::membership::gossip::MEMBERS_MAX;
 use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
-use crate::membership::member::{Profile, Status};
+use crate::membership::member::{Member, Profile, Status};
 use crate::membership::message::{
     ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason,
     RefuseReason, Welcome,
@@ -36,7 +38,7 @@ pub(super) fn handshake(host: &str, cluster: Option<ClusterId>, message: Message
 
 fn ack() -> Message {
     Message::InitJoinAck(InitJoinAck {
-        check: ConfigCheck::Unchecked,
+        check: ConfigCheck::Unchecked(init_join().config),
         protocol: ProtocolRange::SUPPORTED,
         before: Vec::new(),
     })
@@ -50,7 +52,7 @@ pub(super) fn welcome(members: &str) -> Message {
     })
 }
 
-fn init_join() -> InitJoin {
+pub(super) fn init_join() -> InitJoin {
     let settings = Settings::default();
     InitJoin {
         name: settings.name,
@@ -61,7 +63,7 @@ fn init_join() -> InitJoin {
     }
 }
 
-fn join() -> Join {
+pub(super) fn join() -> Join {
     Join {
         name: "granary".into(),
         profile: Profile::plain().into(),
@@ -230,44 +232,6 @@ fn a_node_that_knows_its_cluster_passes_another_by() {
 }
 
 #[test]
-fn a_configuration_that_does_not_fit_ends_the_join_where_that_is_enforced() {
-    let misfit = || {
-        Message::InitJoinAck(InitJoinAck {
-            check: ConfigCheck::Incompatible(["x is missing".into()].into()),
-            protocol: ProtocolRange::SUPPORTED,
-            before: Vec::new(),
-        })
-    };
-    let mut x = searching(Settings::default(), None);
-    let ended = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), misfit())));
-    assert_eq!(ended[0], "log join-failed by a: x is missing");
-    assert!(ended[1].starts_with("terminate: JoinRefused"), "{ended:?}");
-
-    let mut lenient = Settings::default();
-    lenient.configuration_compatibility_check.enforce_on_join = false;
-    let mut x = searching(lenient, None);
-    assert_eq!(
-        shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), misfit()))),
-        ["log join-incompatible by a: x is missing", "to a: join"]
-    );
-}
-
-#[test]
-fn the_joiner_checks_the_members_values_too() {
-    let theirs = Message::InitJoinAck(InitJoinAck {
-        check: ConfigCheck::Compatible([("downing.strategy".into(), "down-all".into())].into()),
-        protocol: ProtocolRange::SUPPORTED,
-        before: Vec::new(),
-    });
-    let mut x = searching(Settings::default(), None);
-    let ended = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), theirs)));
-    assert_eq!(
-        ended[0],
-        "log join-failed by a: downing.strategy is incompatible"
-    );
-}
-
-#[test]
 fn no_common_protocol_ends_the_join() {
     let newer = ProtocolRange {
         lowest: ProtocolVersion(3),
@@ -281,23 +245,6 @@ fn no_common_protocol_ends_the_join() {
         "log join-failed by a: it speaks the protocol versions 3 to 4"
     );
     assert!(ended[1].starts_with("terminate: JoinRefused"), "{ended:?}");
-}
-
-#[test]
-fn a_member_answers_a_question_with_its_configuration() {
-    let mut a = member(picture("a b"));
-    let question = Message::InitJoin(init_join());
-    assert_eq!(
-        shown(&step(&mut a, 0, handshake("x", None, question))),
-        ["to x: init-join-ack (compatible)"]
-    );
-    let mut other = init_join();
-    other.config.clear();
-    let question = Message::InitJoin(other);
-    assert_eq!(
-        shown(&step(&mut a, 0, handshake("x", None, question))),
-        ["to x: init-join-ack (downing.strategy is missing)"]
-    );
 }
 
 #[test]
@@ -355,6 +302,7 @@ fn a_join_is_let_in_welcomed_and_told_of() {
         [
             "to x: welcome (of a: a b x:j, seen by a)",
             "to b: gossip (a b x:j, seen by a)",
+            "log welcomed x none",
             "log member-changed x none joining",
         ]
     );
@@ -429,6 +377,35 @@ fn a_join_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_full_cluster_refuses_a_join_and_takes_it_once_there_is_room() {
+    let mut gossip = picture("a");
+    let this = node("a");
+    let mut change = gossip.change(&this);
+    for uid in 1..MEMBERS_MAX as u64 {
+        let node = UniqueAddress::new(address(&alloc::format!("m{uid}")), uid);
+        change
+            .join(Member::joining(node, Profile::plain().into()))
+            .unwrap();
+    }
+    drop(change);
+    let mut a = member(gossip);
+    let wish = || handshake("x", None, Message::Join(join()));
+    assert_eq!(
+        shown(&step(&mut a, 0, wish())),
+        ["to x: join-refused (the cluster has its 10000 members)"]
+    );
+    // The joiner asks again later: a member may go.
+    let mut x = asking();
+    let refused = Message::JoinRefused(RefuseReason::Full { limit: 10_000 });
+    let told = shown(&step(&mut x, 0, handshake("a", Some(CLUSTER), refused)));
+    assert_eq!(
+        told,
+        ["log join-failed by a: the cluster has its 10000 members"]
+    );
+    assert_eq!(x.next_wake(), Some(at(1000)));
+}
+
+#[test]
 fn a_new_incarnation_waits_until_the_old_one_is_declared_dead_and_removed() {
     let mut a = member(picture("a b"));
     let again_after = |millis, after: &[u64]| {
@@ -487,13 +464,33 @@ fn an_operator_names_the_node_to_join_through() {
     let mut x = machine("x");
     assert_eq!(
         shown(&step(&mut x, 0, command("a"))),
-        ["to a?: join", "reply to 1: Done"]
+        ["to a?: init-join", "reply to 1: Done"]
     );
     assert_eq!(
         shown(&step(&mut x, 0, command("a"))),
         ["reply to 1: this node already belongs to a cluster, or is joining one"]
     );
-    assert_eq!(shown(&step(&mut x, 10_000, Event::Wake)), ["to a?: join"]);
+    // What may have got lost is said again, and after ten seconds all begins anew.
+    for millis in [1000, 3000, 7000, 10_000] {
+        let asked = shown(&step(&mut x, millis, Event::Wake));
+        assert_eq!(asked, ["to a?: init-join"]);
+    }
+    let nack = Message::InitJoinNack(NackReason::NotInACluster);
+    assert_eq!(
+        shown(&step(&mut x, 10_000, handshake("a", None, nack))),
+        ["log join-failed by a: it belongs to no cluster itself"]
+    );
+    assert_eq!(
+        shown(&step(&mut x, 10_000, handshake("b", Some(CLUSTER), ack()))),
+        [""; 0]
+    );
+    assert_eq!(
+        shown(&step(&mut x, 10_000, handshake("a", Some(CLUSTER), ack()))),
+        ["to a: join"]
+    );
+    let letter = welcome("a b x:j");
+    step(&mut x, 10_000, handshake("a", Some(CLUSTER), letter));
+    assert_eq!(x.cluster(), Some(CLUSTER));
     let mut alone = machine("x");
     let formed = shown(&step(&mut alone, 0, command("x")));
     assert_eq!(formed[1], "log cluster-formed");

@@ -44,10 +44,10 @@ impl Membership {
 
     pub(super) fn down_by_hand(
         &mut self,
-        target: &Target,
+        node: &UniqueAddress,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, CommandError> {
-        let member = self.find(target)?;
+        let member = self.find_incarnation(node)?;
         self.down(&member.node, &Decider::Operator, out);
         Ok(Answer::DoneTo(member.node))
     }
@@ -225,31 +225,37 @@ impl Membership {
     }
 
     fn find(&self, target: &Target) -> Result<Member, CommandError> {
-        match self.phase {
-            Phase::Member => {}
-            Phase::Idle | Phase::Searching | Phase::Asking(_) | Phase::Ended => {
-                return Err(CommandError::NotJoined);
-            }
-        }
-        let unknown = |node: &dyn ToString| CommandError::NotAMember {
-            node: node.to_string(),
-        };
         match target {
-            Target::Incarnation(node) => match self.gossip.member(node) {
-                Some(member) => Ok(member.clone()),
-                None => match self.gossip.at(&node.address).next() {
-                    Some(other) => Err(CommandError::OtherIncarnation {
-                        address: node.address.clone(),
-                        current: other.node.clone(),
-                    }),
-                    None => Err(unknown(node)),
-                },
-            },
+            Target::Incarnation(node) => self.find_incarnation(node),
             Target::Current(address) => {
+                self.must_have_joined()?;
                 // Where two incarnations stand, the one that is not down is meant.
                 let at = self.gossip.at(address);
                 let found = at.min_by_key(|member| member.status == Status::Down);
-                found.cloned().ok_or_else(|| unknown(address))
+                found.cloned().ok_or_else(|| not_a_member(address))
+            }
+        }
+    }
+
+    fn find_incarnation(&self, node: &UniqueAddress) -> Result<Member, CommandError> {
+        self.must_have_joined()?;
+        match self.gossip.member(node) {
+            Some(member) => Ok(member.clone()),
+            None => match self.gossip.at(&node.address).next() {
+                Some(other) => Err(CommandError::OtherIncarnation {
+                    address: node.address.clone(),
+                    current: other.node.clone(),
+                }),
+                None => Err(not_a_member(node)),
+            },
+        }
+    }
+
+    fn must_have_joined(&self) -> Result<(), CommandError> {
+        match self.phase {
+            Phase::Member => Ok(()),
+            Phase::Idle | Phase::Searching | Phase::Asking(_) | Phase::Ended => {
+                Err(CommandError::NotJoined)
             }
         }
     }
@@ -266,5 +272,11 @@ impl Membership {
             from: member.status,
             to,
         }
+    }
+}
+
+fn not_a_member(node: &dyn ToString) -> CommandError {
+    CommandError::NotAMember {
+        node: node.to_string(),
     }
 }

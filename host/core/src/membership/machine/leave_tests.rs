@@ -66,17 +66,30 @@ fn leave_of_one_that_is_down_is_refused_and_counted() {
 fn who_is_meant_is_found_or_named() {
     let mut a = member(picture("a b"));
     assert_eq!(
-        command(&mut a, Command::Down { node: at("x") }),
+        command(&mut a, Command::Down { node: node("x") }),
+        ["reply to 1: x:7000#0000000000000001 is not a member"]
+    );
+    assert_eq!(
+        command(&mut a, Command::Leave { node: at("x") }),
         ["reply to 1: x:7000 is not a member"]
     );
-    let gone = Target::Incarnation(node("b#9"));
-    assert_eq!(
-        command(&mut a, Command::Down { node: gone }),
-        ["reply to 1: b:7000 is b:7000#0000000000000001 by now; name that one if it is meant"]
-    );
+    let gone = node("b#9");
+    for wish in [
+        Command::Down { node: gone.clone() },
+        Command::Leave {
+            node: Target::Incarnation(gone),
+        },
+    ] {
+        assert_eq!(
+            command(&mut a, wish),
+            ["reply to 1: b:7000 is b:7000#0000000000000001 by now; name that one if it is meant"]
+        );
+    }
+    assert_eq!(shown_picture(a.gossip()), "a b, seen by ");
     let mut x = super::world_tests::machine("x");
     for (wish, why) in [
         (Command::Leave { node: at("b") }, "join first"),
+        (Command::Down { node: node("b") }, "join first"),
         (Command::PrepareShutdown, "join first"),
     ] {
         let reply = command(&mut x, wish);
@@ -123,7 +136,7 @@ fn a_node_that_exits_shuts_down_first_and_is_seen_to_have_seen_it_only_then() {
 fn down_is_told_to_the_one_that_is_down() {
     let mut a = member(picture("a b c"));
     assert_eq!(
-        command(&mut a, Command::Down { node: at("b") }),
+        command(&mut a, Command::Down { node: node("b") }),
         [
             "to b: gossip (a b:d c, seen by a)",
             "reply to 1: DoneTo(b:7000#0000000000000001)",
@@ -135,7 +148,7 @@ fn down_is_told_to_the_one_that_is_down() {
     assert_eq!(downed_by, Some(Decider::Operator));
     // Once is enough.
     assert_eq!(
-        command(&mut a, Command::Down { node: at("b") }),
+        command(&mut a, Command::Down { node: node("b") }),
         ["reply to 1: DoneTo(b:7000#0000000000000001)"]
     );
 }
@@ -157,7 +170,7 @@ fn many_are_down_in_one_version_of_which_each_is_told() {
 fn down_is_legal_for_every_status() {
     for before in ["b:j", "b:w", "b", "b:p", "b:r", "b:l", "b:e"] {
         let mut a = member(picture(&alloc::format!("a {before}")));
-        command(&mut a, Command::Down { node: at("b") });
+        command(&mut a, Command::Down { node: node("b") });
         let status = a.gossip().member(&node("b")).unwrap().status;
         assert_eq!(status, Status::Down, "{before}");
     }
@@ -166,7 +179,7 @@ fn down_is_legal_for_every_status() {
 #[test]
 fn a_node_that_is_down_begins_its_exit_and_ends_at_its_next_round() {
     let mut a = member(picture("a b c"));
-    let downed = command(&mut a, Command::Down { node: at("a") });
+    let downed = command(&mut a, Command::Down { node: node("a") });
     let mut told: Vec<&str> = downed.iter().map(String::as_str).collect();
     told[..2].sort_unstable();
     assert_eq!(
@@ -226,14 +239,16 @@ fn one_that_was_removed_unheard_is_told_and_ends() {
         .downed_by
         .clone();
     assert!(downed_by.is_some());
-    // From somebody whom this node itself has removed, it means nothing.
-    let mut removed = picture("a b c:d");
+    // Somebody whom this node itself has removed is told of this cluster: now there are two.
+    let mut removed = with(picture("a b c:d"), "", "a b");
     removed.change(&node("a")).remove(&node("c")).unwrap();
+    removed.see(&node("b"));
     let mut other = member(removed);
     assert_eq!(
         shown(&step(&mut other, 0, from("c", 0, Message::Gone))),
-        ["log rejected gone from c: GoneSender 1"]
+        ["to c: presence (of a: Some(2))"]
     );
+    assert_eq!(other.own_status(), Some(Status::Up));
 }
 
 #[test]
@@ -334,7 +349,7 @@ fn a_node_that_was_cut_off_and_declared_dead_ends_when_it_is_heard_again() {
     world.cut("c", "b");
     world.run_until(30_000);
     assert!(world.nodes["a"].state().unreachable.contains(&node("c")));
-    world.command("a", Command::Down { node: at("c") });
+    world.command("a", Command::Down { node: node("c") });
     world.run_until(35_000);
     assert_eq!(statuses(&world, "b"), all(&["a", "b"], Status::Up));
     assert!(world.nodes.contains_key("c"));
@@ -461,10 +476,21 @@ fn the_first_of_a_data_centre_ends_with_the_one_that_let_it_in() {
     world.run_until(12_000);
     assert_eq!(world.status("b", "x"), Some(Status::Joining));
     for host in ["a", "b"] {
-        let node = Target::Incarnation(node(host));
+        let node = node(host);
         world.command("b", Command::Down { node });
     }
     world.run_until(30_000);
     // Alone it would go on beside `a`, which it holds for dead, and which knows nothing of it.
     assert_eq!(world.ended.get("x"), Some(&TerminateReason::Downed));
+}
+
+#[test]
+fn a_member_that_sees_itself_removed_ends_with_that_reason() {
+    let mut a = member(with(picture("a b"), "", "a b"));
+    // No picture that comes can do that, for one without this node is not looked at: it is what is left if anything else ever did.
+    a.update(|change| change.remove(&node("a"))).unwrap();
+    let told = step(&mut a, 0, Event::Wake);
+    let reason = TerminateReason::Removed;
+    assert_eq!(told.last(), Some(&Effect::Terminate { reason }));
+    assert_eq!(a.next_wake(), None);
 }

@@ -11,6 +11,7 @@ use crate::membership::effects::{Effect, LeaseRequest, Marker, TerminateReason};
 use crate::membership::event::{ClusterEvent, Interest, Topic, diff};
 use crate::membership::gossip::Gossip;
 use crate::membership::member::{Decider, Member, Status};
+use crate::membership::message::Message;
 use crate::membership::reachability::Reach;
 use crate::membership::state::ClusterState;
 
@@ -197,6 +198,7 @@ impl Membership {
     fn do_downing(&mut self, effect: downing::Effect, out: &mut Vec<Effect>) {
         let marker = match effect {
             downing::Effect::Explain(explanation) => {
+                out.push(Effect::Log(Marker::downing(&explanation)));
                 out.push(Effect::Explain(explanation));
                 return;
             }
@@ -213,6 +215,16 @@ impl Membership {
             }
             downing::Effect::Confirm => {
                 self.update(|change| change.renew());
+                return;
+            }
+            downing::Effect::Ask { ballot, of } => {
+                for node in &of {
+                    self.send(node, Message::Ballot(ballot.clone()), out);
+                }
+                return;
+            }
+            downing::Effect::Vote { to, vote } => {
+                self.send(&to, Message::Vote(vote), out);
                 return;
             }
             downing::Effect::AcquireLease => {

@@ -6,6 +6,7 @@ use super::share::deliver;
 use super::{Membership, Phase};
 use crate::id::Time;
 use crate::membership::address::{Address, UniqueAddress};
+use crate::membership::downing::{self, Ballot, Vote};
 use crate::membership::effects::{Effect, Marker, Rejected};
 use crate::membership::gossip::Gossip;
 use crate::membership::member::{Member, Status};
@@ -98,16 +99,14 @@ impl Membership {
                 self.on_version(from, version, out)?;
             }
             Message::Gossip(message) => {
-                self.is_not_gone(envelope, out)?;
-                if !self.gossip.has(from) && !self.was_let_in(from, &message.gossip) {
-                    return Err(Rejected::UnknownSender);
-                }
+                self.may_show(envelope, &message.gossip, out)?;
                 self.on_gossip((now, arrived), from, message, out)?;
             }
             Message::GossipDelta(message) => {
                 self.is_no_stranger(envelope, out)?;
                 self.on_delta((now, arrived), from, message, out)?;
             }
+            Message::Gone if self.has_removed(from) => self.on_rift(envelope, out),
             Message::Gone => {
                 self.may_remove(envelope, out)?;
                 self.on_gone(now, from, out);
@@ -129,6 +128,8 @@ impl Membership {
                 deliver(from, words, out);
             }
             Message::Presence(presence) => self.on_presence(now, envelope, presence, out),
+            Message::Ballot(ballot) => self.on_ballot(now, envelope, ballot, out)?,
+            Message::Vote(vote) => self.on_vote(now, envelope, vote, out)?,
         }
         Ok(())
     }
@@ -148,6 +149,54 @@ impl Membership {
         if self.quarantine.holds(&envelope.from) {
             return Err(Rejected::GoneSender);
         }
+        Ok(())
+    }
+
+    /// Whether this node, a member, knows an incarnation as removed.
+    pub(super) fn has_removed(&self, node: &UniqueAddress) -> bool {
+        self.phase == Phase::Member && self.gossip.tombstones().contains(node)
+    }
+
+    /// Whose picture is looked at: a member's, and that of a stranger who was let in.
+    fn may_show(
+        &self,
+        envelope: &Envelope,
+        theirs: &Gossip,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        self.is_not_gone(envelope, out)?;
+        let from = &envelope.from;
+        if self.gossip.has(from) || self.was_let_in(from, theirs) {
+            Ok(())
+        } else {
+            Err(Rejected::UnknownSender)
+        }
+    }
+
+    fn on_ballot(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        ballot: &Ballot,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        self.is_a_member(envelope, out)?;
+        let by = &envelope.from;
+        let leads = self.view().leader() == Some(by);
+        self.drive_downing(now, downing::Event::Asked { by, ballot, leads }, out);
+        Ok(())
+    }
+
+    fn on_vote(
+        &mut self,
+        now: Time,
+        envelope: &Envelope,
+        vote: &Vote,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejected> {
+        self.is_a_member(envelope, out)?;
+        let by = &envelope.from;
+        self.drive_downing(now, downing::Event::Voted { by, vote }, out);
         Ok(())
     }
 

@@ -4,8 +4,13 @@
 //! members; then there are two. They have one id and no member in common, and two founders: an incarnation joins once, and is told by its welcome who
 //! formed what it joined. The two sides of a partition have one founder, so no partition is ever taken for this.
 //!
+//! Two sides of one founder become two clusters if each has removed the other: what no policy does by itself, operators may. They never speak of
+//! members again; but one of them that tells the other where it is hears that it was removed, or is shut out, by one that it has removed itself. From there
+//! on it is the same. Where they shut each other out, one listens again, compares, and if it is the one that stays shuts the other out anew, which then
+//! listens in its turn.
+//!
 //! Members tell contact points that they do not have among them of their cluster. Such a one may be searching: then it asks the teller. Or it may
-//! be in the other cluster: then the one with fewer members ends, all of it; of equals the one whose founder has the higher address. Its nodes
+//! be in the other cluster: then the one with fewer members ends, all of it; of equals the one whose founder, or lowest member, has the higher address. Its nodes
 //! remember the teller, so that once they are started again they join there, instead of forming a cluster a third time.
 
 use alloc::vec::Vec;
@@ -22,6 +27,8 @@ use crate::membership::order::by_age;
 
 /// How often one of a few members tells. In a larger cluster each one tells less often, so that all together do not tell more.
 pub(super) const PRESENCE_INTERVAL: Duration = Duration::from_secs(4);
+/// How long the larger of two sides does not listen to the smaller one, which is to hear of it in the meantime.
+const LISTEN_AFTER: Duration = Duration::from_secs(30);
 /// From so many members on each one tells less often.
 const TELLERS: usize = 8;
 /// How many contact points are told at a time.
@@ -83,6 +90,21 @@ impl Membership {
         Presence {
             founder: self.founder.clone(),
             members: self.is_converged().then(|| self.staying()),
+            lowest: self.lowest(),
+        }
+    }
+
+    /// The lowest address of those who stay.
+    fn lowest(&self) -> Address {
+        let mut members = self.gossip.members().iter();
+        let lowest = members.find(|member| !member.status.is_going());
+        lowest.map_or_else(|| self.this.address.clone(), |it| it.node.address.clone())
+    }
+
+    /// One that this node knows as removed says the same of this node: there are two clusters.
+    pub(super) fn on_rift(&self, envelope: &Envelope, out: &mut Vec<Effect>) {
+        if !self.is_going() {
+            self.reply_to(envelope, Message::Presence(self.presence()), out);
         }
     }
 
@@ -91,6 +113,20 @@ impl Membership {
         let members = self.gossip.members().iter();
         let staying = members.filter(|member| !member.status.is_going());
         u32::try_from(staying.count()).unwrap_or(u32::MAX)
+    }
+
+    /// One that this node has removed has removed this node, too. They are to find out which one stays, and can only if one of them hears the other. Who
+    /// has heard enough lets that be the other one.
+    pub(super) fn listen_again(&mut self, now: Time, by: &UniqueAddress, out: &mut Vec<Effect>) {
+        let until = self.rifts.get(by).copied().flatten();
+        if until.is_some_and(|until| now < until) {
+            return;
+        }
+        let gossip = &self.gossip;
+        self.rifts
+            .retain(|node, _| gossip.tombstones().contains(node));
+        self.rifts.insert(by.clone(), None);
+        self.clear_quarantine(by, out);
     }
 
     /// A member of this node's cluster, or of one with the same id, says that it is there.
@@ -110,23 +146,37 @@ impl Membership {
                 return;
             }
             Phase::Member if presence.founder != self.founder => {}
-            Phase::Member if self.gossip.tombstones().contains(&envelope.from) => {
+            // This incarnation is told by its name only by one that has heard from it that both have removed each other.
+            Phase::Member
+                if self.has_removed(&envelope.from)
+                    && (envelope.to.is_some() || self.rifts.contains_key(&envelope.from)) => {}
+            Phase::Member if self.has_removed(&envelope.from) => {
                 // Nothing else that it sends comes here, if all that it knows are gone.
                 self.reply_to(envelope, Message::Gone, out);
                 return;
             }
             Phase::Idle | Phase::Asking(_) | Phase::Member | Phase::Ended => return,
         }
-        // What is sent to an address asks for an answer; the answer goes to an incarnation.
-        if envelope.to.is_none() {
+        // What is sent to an address asks for an answer; the answer goes to an incarnation, unless that one would not hear it.
+        let is_shut_out = self.rifts.contains_key(&envelope.from);
+        if envelope.to.is_none() && !is_shut_out {
             self.reply_to(envelope, Message::Presence(self.presence()), out);
         }
         let Some(theirs) = presence.members else {
             return;
         };
         let ours = self.staying();
-        let is_less = ours < theirs || (ours == theirs && presence.founder < self.founder);
+        let order = (&presence.founder, &presence.lowest);
+        let is_less = ours < theirs || (ours == theirs && order < (&self.founder, &self.lowest()));
         let gives_way = is_less || !self.is_of_living_dc();
+        if !gives_way && is_shut_out {
+            let again = now.after(LISTEN_AFTER);
+            self.rifts.insert(envelope.from.clone(), Some(again));
+            self.shut_out_again(now, &envelope.from, out);
+        } else if !gives_way && envelope.to.is_some() && presence.founder == self.founder {
+            // The other one cannot know yet.
+            self.on_rift(envelope, out);
+        }
         if gives_way && !self.is_going() {
             out.push(Effect::Log(Marker::RivalCluster {
                 by: envelope.from.clone(),

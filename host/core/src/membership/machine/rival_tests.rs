@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::shown_tests::shown;
 use super::world_tests::{
-    CLUSTER, World, address, machine_with, member, node, received, start, statuses, step,
+    CLUSTER, World, address, from, machine_with, member, node, received, start, statuses, step,
 };
 use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
@@ -18,12 +18,17 @@ use crate::membership::settings::{Settings, StrategyName};
 /// `x` tells `a`, whose address alone it knows, of the cluster that it is in.
 fn presence(founder: &str, members: Option<u32>) -> Event {
     let founder = node(founder);
+    let lowest = address("x");
     let envelope = Envelope {
         from: node("x"),
         to: None,
         cluster: Some(CLUSTER),
         version: ProtocolVersion(1),
-        message: Message::Presence(Presence { founder, members }),
+        message: Message::Presence(Presence {
+            founder,
+            members,
+            lowest,
+        }),
     };
     received(0, envelope)
 }
@@ -223,4 +228,101 @@ fn who_was_removed_and_tells_that_it_is_there_hears_so() {
         shown(&step(&mut a, 0, presence("a", Some(3)))),
         ["to x: gone"]
     );
+}
+
+#[test]
+fn of_two_sides_that_have_removed_each_other_the_smaller_one_ends() {
+    let told = |members, lowest, to: Option<u64>| {
+        let mut removed = with(picture("a b c:d"), "", "a b");
+        removed.change(&node("a")).remove(&node("c")).unwrap();
+        removed.see(&node("b"));
+        let mut a = member(removed);
+        let presence = Message::Presence(Presence {
+            founder: node("a"),
+            members,
+            lowest: node(lowest).address,
+        });
+        let Event::Received {
+            from,
+            arrived,
+            mut envelope,
+        } = from("c", 0, presence)
+        else {
+            unreachable!("a message")
+        };
+        envelope.to = to;
+        let event = Event::Received {
+            from,
+            arrived,
+            envelope,
+        };
+        let said = shown(&step(&mut a, 0, event));
+        (a.own_status(), said)
+    };
+    let uid = Some(node("a").uid);
+    let (status, said) = told(Some(3), "c", uid);
+    assert_eq!(status, Some(Status::Down), "{said:?}");
+    assert_eq!(said[0], "log rival-cluster by c: 3 of a and 2");
+    // The larger one tells the other one, which cannot know; of equals the one with the lowest address stays.
+    for (members, lowest) in [(Some(1), "c"), (Some(2), "c")] {
+        let (status, said) = told(members, lowest, uid);
+        assert_eq!(status, Some(Status::Up));
+        assert_eq!(said, ["to c: presence (of a: Some(2))"]);
+    }
+    let (status, _) = told(Some(2), "0", uid);
+    assert_eq!(status, Some(Status::Down));
+    // While they do not agree they say nothing of their number.
+    assert_eq!(told(None, "c", uid), (Some(Status::Up), Vec::new()));
+    // One that was only told of by its address does not know that this node is gone for it, too.
+    let (status, said) = told(Some(3), "c", None);
+    assert_eq!(
+        (status, said),
+        (Some(Status::Up), alloc::vec!["to c: gone".into()])
+    );
+}
+
+#[test]
+fn who_is_shut_out_by_one_that_it_has_removed_listens_to_it_again() {
+    let mut removed = with(picture("a b c:d"), "", "a b");
+    removed.change(&node("a")).remove(&node("c")).unwrap();
+    let mut a = member(removed);
+    step(&mut a, 0, Event::Quarantined { node: node("c") });
+    let word = || Event::QuarantinedBy { node: node("c") };
+    assert_eq!(shown(&step(&mut a, 0, word())), ["let in c"]);
+    assert_eq!(shown(&step(&mut a, 0, word())), Vec::<&str>::new());
+    assert_eq!(a.own_status(), Some(Status::Up));
+    // It has more members, and shuts it out again: so `c` listens in its turn.
+    a.gossip.see(&node("b"));
+    let told = |members| {
+        Message::Presence(Presence {
+            founder: node("a"),
+            members: Some(members),
+            lowest: address("c"),
+        })
+    };
+    // What is told to an address alone counts now.
+    let tell = |members| {
+        let Event::Received {
+            from,
+            arrived,
+            mut envelope,
+        } = from("c", 0, told(members))
+        else {
+            unreachable!("a message")
+        };
+        envelope.to = None;
+        Event::Received {
+            from,
+            arrived,
+            envelope,
+        }
+    };
+    let said = shown(&step(&mut a, 0, tell(1)));
+    assert!(said[0].starts_with("quarantine c"), "{said:?}");
+    let lets_in = |said: Vec<alloc::string::String>| said.contains(&"let in c".into());
+    assert!(!lets_in(shown(&step(&mut a, 29_000, word()))));
+    // Once more it listens, and has fewer.
+    assert!(lets_in(shown(&step(&mut a, 30_000, word()))));
+    step(&mut a, 30_000, tell(3));
+    assert_eq!(a.own_status(), Some(Status::Down));
 }

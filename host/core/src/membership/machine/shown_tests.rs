@@ -61,7 +61,9 @@ pub(super) fn told(sender: &Membership, effects: &[Effect]) -> Vec<String> {
             | Message::SharedStateDigest(_)
             | Message::SharedState(_)
             | Message::Broadcast(_)
-            | Message::Presence(_) => String::new(),
+            | Message::Presence(_)
+            | Message::Ballot(_)
+            | Message::Vote(_) => String::new(),
         }
     };
     let lines = effects.iter().map(|each| effect(each) + &detail(each));
@@ -155,7 +157,7 @@ fn message(envelope: &Envelope) -> String {
         Message::InitJoinAck(ack) => match &ack.check {
             ConfigCheck::Compatible(_) => "compatible".into(),
             ConfigCheck::Incompatible(problems) => problems.join("; "),
-            ConfigCheck::Unchecked => "unchecked".into(),
+            ConfigCheck::Unchecked(_) => "unchecked".into(),
         },
         Message::InitJoinNack(reason) => reason.to_string(),
         Message::JoinRefused(reason) => reason.to_string(),
@@ -168,6 +170,14 @@ fn message(envelope: &Envelope) -> String {
         }
         Message::Presence(presence) => {
             format!("of {}: {:?}", host(&presence.founder), presence.members)
+        }
+        Message::Ballot(ballot) => {
+            let down: Vec<&str> = ballot.down.iter().map(host).collect();
+            format!("{}: {}", ballot.number, down.join(" "))
+        }
+        Message::Vote(vote) => {
+            let bound: Vec<&str> = vote.bound.iter().map(host).collect();
+            format!("{}: {}", vote.number, bound.join(" "))
         }
         Message::Gossip(message) => picture(&message.gossip),
         Message::Version(version) => format!("{} counters", version.len()),
@@ -271,6 +281,16 @@ fn fields(marker: &Marker) -> String {
             theirs,
             ours,
         } => format!(" by {}: {theirs} of {} and {ours}", host(by), host(founder)),
+        Marker::Downing { decision, says, .. } => format!(" {decision}: {says}"),
+        Marker::Welcomed {
+            node,
+            product_version,
+            problems,
+        } => {
+            let version = product_version.as_deref().unwrap_or("none");
+            let problems = problems.iter().map(|problem| format!("; {problem}"));
+            format!(" {} {version}{}", host(node), problems.collect::<String>())
+        }
         Marker::DowningNode { node, decision } => format!(" {} {decision}", host(node)),
         Marker::LeaseAcquired { decision } | Marker::LeaseDenied { decision } => {
             format!(" {decision}")

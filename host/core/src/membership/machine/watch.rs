@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Membership, Phase};
 use crate::id::Time;
@@ -11,6 +12,7 @@ use crate::membership::detector::{DeadlineSettings, DetectorSettings, PhiSetting
 use crate::membership::downing;
 use crate::membership::effects::{Effect, Marker};
 use crate::membership::heartbeat::{HeartbeatSettings, Ping, Pulse, Verdict};
+use crate::membership::inputs::CommandError;
 use crate::membership::member::{Decider, Profile};
 use crate::membership::message::{Beat, Message};
 use crate::membership::reachability::Reach;
@@ -95,7 +97,7 @@ impl Membership {
         }
         self.update(|change| change.observe(node, Reach::Terminated));
         if let Some(until) = self.quarantine.shut_out(now, node) {
-            self.log_quarantined(node, until, out);
+            log_quarantined(node, until.since(now), out);
         }
     }
 
@@ -106,6 +108,8 @@ impl Membership {
             Phase::Member if self.gossip.has(by) => {
                 self.drive_downing(now, downing::Event::QuarantinedBy(by), out);
             }
+            // Each has removed the other. They are to find out which one stays, and can only if they hear each other.
+            Phase::Member if self.has_removed(by) => self.listen_again(now, by, out),
             Phase::Member if !self.is_of_living_dc() => {
                 let this = self.this.clone();
                 self.down(&this, &Decider::Others, out);
@@ -120,12 +124,19 @@ impl Membership {
     /// Shuts out whose time has come.
     pub(super) fn quarantine_timers(&mut self, now: Time, out: &mut Vec<Effect>) {
         for (node, until) in self.quarantine.wake(now) {
-            let effect = Effect::Quarantine {
-                node: node.clone(),
-                until,
-            };
-            out.push(effect);
-            self.log_quarantined(&node, until, out);
+            tell_quarantined(node, (now, until), out);
+        }
+    }
+
+    /// Shuts one out that this node had let in again.
+    pub(super) fn shut_out_again(
+        &mut self,
+        now: Time,
+        node: &UniqueAddress,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(until) = self.quarantine.shut_out(now, node) {
+            tell_quarantined(node.clone(), (now, until), out);
         }
     }
 
@@ -133,14 +144,47 @@ impl Membership {
         if self.quarantine.clear(node) {
             out.push(Effect::ClearQuarantine { node: node.clone() });
         }
+        // What it answers from now on says whether it can be reached.
+        self.update(|change| change.pardon(node));
     }
 
-    fn log_quarantined(&self, node: &UniqueAddress, until: Time, out: &mut Vec<Effect>) {
-        out.push(Effect::Log(Marker::Quarantined {
-            node: node.clone(),
-            until,
-        }));
+    /// An operator wants nothing to do with an incarnation any more: the transport is told, as it tells otherwise.
+    pub(super) fn shut_out(
+        &mut self,
+        now: Time,
+        node: &UniqueAddress,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
+        if self.phase != Phase::Member {
+            return Err(CommandError::NotJoined);
+        }
+        if *node == self.this {
+            return Err(CommandError::Itself);
+        }
+        self.quarantined(now, node, out);
+        let mut entries = self.quarantine.iter();
+        if let Some((_, until)) = entries.find(|(other, _)| *other == node) {
+            let node = node.clone();
+            out.push(Effect::Quarantine { node, until });
+        }
+        Ok(())
     }
+}
+
+fn tell_quarantined(node: UniqueAddress, (now, until): (Time, Time), out: &mut Vec<Effect>) {
+    let lasting = until.since(now);
+    out.push(Effect::Quarantine {
+        node: node.clone(),
+        until,
+    });
+    log_quarantined(&node, lasting, out);
+}
+
+fn log_quarantined(node: &UniqueAddress, lasting: Duration, out: &mut Vec<Effect>) {
+    out.push(Effect::Log(Marker::Quarantined {
+        node: node.clone(),
+        lasting,
+    }));
 }
 
 /// The two kinds of heartbeats as the settings want them, with nobody to watch yet.

@@ -3,21 +3,23 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::join_tests::{asking, searching};
 use super::shown_tests::{picture as shown_picture, shown};
 use super::world_tests::{
-    World, address, all, at, from, gossip, machine, machine_with, member, node, start, statuses,
-    step,
+    World, address, all, at, from, gossip, machine, machine_with, member, member_with, node, start,
+    statuses, step,
 };
 use crate::membership::downing::{Decision, LeaseAnswer, Picture, Policy, Reason, Verdict};
-use crate::membership::effects::{Effect, JoinProblem, TerminateReason};
+use crate::membership::effects::{Effect, JoinProblem, Rejected, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::{Command, CommandId, Event};
-use crate::membership::machine::Membership;
+use crate::membership::machine::{Counters, Membership};
 use crate::membership::member::{Profile, Status};
 use crate::membership::message::{Beat, KnownCluster, Message, RefuseReason};
 use crate::membership::settings::{Settings, StrategyName};
+use crate::membership::shared::{OwnerDelta, SharedDelta, SharedEntry, VALUE_BYTES_MAX};
 
 fn beat(seq: u64, millis: u64) -> Beat {
     Beat {
@@ -188,8 +190,9 @@ fn a_node_that_a_member_shut_out_asks_the_policy() {
     let mut a = member(with(picture("a b c"), "", "a b c"));
     let told = shown(&step(&mut a, 0, Event::QuarantinedBy { node: node("b") }));
     assert_eq!(
-        told[..2],
+        told[..3],
         [
+            "log downing down-self-quarantined-by-remote: the member b:7000 has shut this node out",
             "explain \"down-self-quarantined-by-remote\"",
             "log downing-node a down-self-quarantined-by-remote"
         ]
@@ -224,7 +227,7 @@ fn the_lease_is_asked_for_and_decides() {
     let mut settings = Settings::default();
     settings.downing.strategy = StrategyName::LeaseMajority;
     let known = with(picture("a b c"), "a→c", "a b c");
-    let mut a = super::world_tests::member_with(settings, known);
+    let mut a = member_with(settings, known);
     let mut lines = Vec::new();
     for second in 1..=30 {
         let millis = 1000 * second;
@@ -432,4 +435,126 @@ fn two_rules_of_downing_do_not_come_together() {
         Some(TerminateReason::JoinRefused { .. })
     ));
     assert_eq!(statuses(&world, "a"), all(&["a"], Status::Up));
+}
+
+#[test]
+fn what_is_measured_is_what_has_happened() {
+    let mut a = member(with(picture("a b c"), "", "a b c"));
+    assert_eq!(a.counters(), &Counters::default());
+    assert_eq!(a.suspicions(at(0)).count(), 0);
+    // Four heartbeats, each answered at once by both.
+    for second in 0..4 {
+        wake(&mut a, 1000 * second);
+        for host in ["b", "c"] {
+            let answer = Message::HeartbeatReply(beat(second + 1, 1000 * second));
+            step(&mut a, 1000 * second, from(host, 1000 * second, answer));
+        }
+    }
+    // From then on by c alone; b's last answer comes when it had been given up, and then once more.
+    for second in 4..10 {
+        wake(&mut a, 1000 * second);
+        let answer = Message::HeartbeatReply(beat(second + 1, 1000 * second));
+        step(&mut a, 1000 * second, from("c", 1000 * second, answer));
+    }
+    let suspected: Vec<(&str, bool)> = a
+        .suspicions(at(9000))
+        .map(|(node, phi)| (node.address.host(), 8.0 <= phi))
+        .collect();
+    assert_eq!(suspected, [("b", true), ("c", false)]);
+    for _ in 0..2 {
+        let answer = Message::HeartbeatReply(beat(5, 4000));
+        step(&mut a, 9000, from("b", 9000, answer));
+    }
+    // The picture as it is, three times; a stranger's; and values of c that break a limit.
+    let known = a.gossip().clone();
+    for millis in [9100, 9200, 9300] {
+        step(&mut a, millis, from("c", millis, gossip(known.clone())));
+    }
+    step(&mut a, 9400, from("x", 9400, gossip(known)));
+    let entry = SharedEntry {
+        key: "k".into(),
+        entry: None,
+        seq: 1,
+        value: Some(alloc::vec![0; VALUE_BYTES_MAX + 1].into()),
+    };
+    let delta = SharedDelta(
+        [OwnerDelta {
+            owner: node("c"),
+            from: 0,
+            to: 1,
+            floor: 0,
+            entries: [entry].into(),
+        }]
+        .into(),
+    );
+    step(&mut a, 9500, from("c", 9500, Message::SharedState(delta)));
+    assert_eq!(
+        a.counters(),
+        &Counters {
+            gossip_received: 3,
+            last_gossip: Some(at(9300)),
+            rejected: [(Rejected::UnknownSender, 1)].into(),
+            late_heartbeats: 1,
+            stale_heartbeats: 1,
+            shared_refused: 1,
+            ..Counters::default()
+        }
+    );
+}
+
+#[test]
+fn who_takes_over_waits_for_as_long_as_a_decision_takes() {
+    let settings = |text: &str| toml::from_str::<Settings>(text).unwrap();
+    for (text, seconds) in [
+        ("", 20),
+        ("stable-after = '5s'", 5),
+        ("downing.strategy = 'off'", 0),
+    ] {
+        let a = member_with(settings(text), picture("a b"));
+        assert_eq!(a.removal_margin(), Duration::from_secs(seconds));
+    }
+}
+
+#[test]
+fn an_operator_shuts_an_incarnation_out_and_a_member_that_is_let_in_again_is_reached_once_it_answers()
+ {
+    let mut a = member(with(picture("a b c"), "", "a b c"));
+    let command = |a: &mut Membership, command| {
+        let id = CommandId(1);
+        shown(&step(a, 0, Event::Command { id, command }))
+    };
+    assert_eq!(
+        command(&mut a, Command::Quarantine { node: node("b") }),
+        [
+            "log quarantined b",
+            "quarantine b",
+            "reply to 1: Done",
+            "log unreachable b",
+        ]
+    );
+    assert_eq!(shown_picture(a.gossip()), "a b c, seen by a, aTb");
+    assert_eq!(
+        command(&mut a, Command::Quarantine { node: node("a") }),
+        ["reply to 1: a node cannot shut itself out; let it leave, or declare it down"]
+    );
+    // Another incarnation at its address is another one.
+    assert_eq!(
+        command(&mut a, Command::ClearQuarantine { node: node("b#2") }),
+        ["reply to 1: Done"]
+    );
+    assert_eq!(
+        command(&mut a, Command::ClearQuarantine { node: node("b") }),
+        ["let in b", "reply to 1: Done"]
+    );
+    assert_eq!(shown_picture(a.gossip()), "a b c, seen by a, a→b");
+    let mut told = Vec::new();
+    for second in 1..=3 {
+        told.extend(wake(&mut a, 1000 * second));
+        for host in ["b", "c"] {
+            let answer = Message::HeartbeatReply(beat(second + 1, 1000 * second));
+            step(&mut a, 1000 * second, from(host, 1000 * second, answer));
+        }
+    }
+    assert!(told.contains(&"log reachable b".into()), "{told:?}");
+    assert_eq!(shown_picture(a.gossip()), "a b c, seen by a");
 }

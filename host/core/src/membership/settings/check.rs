@@ -6,12 +6,21 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{DownAllWhenUnstable, DowningSettings, Problem, Settings, SettingsError, StrategyName};
+use crate::membership::compatibility::{DOWNING_STRATEGY, PRODUCT_VERSION};
+use crate::membership::detector::PhiSettings;
 use crate::membership::member::Profile;
+use crate::membership::shared::{NODE_BYTES_MAX, NODE_ENTRIES_MAX, VALUE_BYTES_MAX};
 
 /// The longest period that any setting may have: beyond it, sums of periods could overflow the clock.
 const PERIOD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The shortest period after which something is done again: below it, a node would do little else.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// The most bytes of a name.
 const NAME_BYTES_MAX: usize = 64;
+/// The most values that members may be required to have in common, and the most bytes of one: with all of them a question to join stays far below
+/// what the wire carries.
+pub(crate) const REQUIRED_MAX: usize = 256;
+pub(crate) const REQUIRED_BYTES_MAX: usize = 1024;
 
 /// Gathers what is wrong.
 struct Problems(Vec<Problem>);
@@ -41,6 +50,28 @@ impl Problems {
         }
     }
 
+    /// Of something that is done again and again.
+    fn interval(&mut self, setting: &str, interval: Duration) {
+        if interval < INTERVAL_MIN {
+            self.add(setting, "must be at least 10ms");
+        }
+        if PERIOD_MAX < interval {
+            self.add(setting, "must not be longer than a year");
+        }
+    }
+
+    fn at_most(&mut self, setting: &str, number: u32, most: usize) {
+        if usize::try_from(number).is_ok_and(|number| most < number) {
+            self.add(setting, format!("must be at most {most}, not {number}"));
+        }
+    }
+
+    fn role(&mut self, setting: &str, role: &str) {
+        if let Err(problem) = Profile::check_role(role) {
+            self.add(setting, format!("no member has it: {problem}"));
+        }
+    }
+
     fn at_least_one(&mut self, setting: &str, number: u32) {
         if number == 0 {
             self.add(setting, "must be at least 1");
@@ -62,7 +93,8 @@ impl Problems {
             self.add(
                 setting,
                 format!(
-                    "'{name}' is no name: 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' or '.'"
+                    "'{}' is no name: 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' or '.'",
+                    begin(name)
                 ),
             );
         }
@@ -90,6 +122,7 @@ impl Settings {
         problems.at_least_one("min-members", self.min_members);
         for (role, of_role) in &self.role {
             let setting = format!("role.{role}.min-members");
+            problems.role(&format!("role.{role}"), role);
             problems.at_least_one(&setting, of_role.min_members);
             if self.min_members < of_role.min_members && 1 < self.min_members {
                 problems.add(
@@ -104,19 +137,19 @@ impl Settings {
         if let Some(period) = self.allow_weakly_up_members.0 {
             problems.period("allow-weakly-up-members", period);
         }
-        problems.period("leader-actions-interval", self.leader_actions_interval);
-        problems.period(
+        problems.interval("leader-actions-interval", self.leader_actions_interval);
+        problems.interval(
             "unreachable-nodes-reaper-interval",
             self.unreachable_nodes_reaper_interval,
         );
     }
 
     fn check_join(&self, problems: &mut Problems) {
-        problems.period(
+        problems.interval(
             "retry-unsuccessful-join-after",
             self.retry_unsuccessful_join_after,
         );
-        problems.period("seed-node-timeout", self.seed_node_timeout);
+        problems.interval("seed-node-timeout", self.seed_node_timeout);
         if let Some(period) = self.shutdown_after_unsuccessful_join_seed_nodes.0 {
             problems.period("shutdown-after-unsuccessful-join-seed-nodes", period);
             if period <= self.seed_node_timeout {
@@ -135,7 +168,7 @@ impl Settings {
 
     fn check_gossip(&self, problems: &mut Problems) {
         let gossip = &self.gossip;
-        problems.period("gossip.interval", gossip.interval);
+        problems.interval("gossip.interval", gossip.interval);
         problems.period("gossip.time-to-live", gossip.time_to_live);
         problems.period(
             "gossip.prune-tombstones-after",
@@ -159,7 +192,7 @@ impl Settings {
 
     fn check_detectors(&self, problems: &mut Problems) {
         let near = &self.failure_detector;
-        problems.period(
+        problems.interval(
             "failure-detector.heartbeat-interval",
             near.heartbeat_interval,
         );
@@ -168,7 +201,9 @@ impl Settings {
             "failure-detector.expected-response-after",
             near.expected_response_after,
         );
-        problems.at_least_one("failure-detector.max-sample-size", near.max_sample_size);
+        let (samples, most) = (near.max_sample_size, PhiSettings::SAMPLES_MAX as usize);
+        problems.at_least_one("failure-detector.max-sample-size", samples);
+        problems.at_most("failure-detector.max-sample-size", samples, most);
         problems.at_least_one(
             "failure-detector.monitored-by-nr-of-members",
             near.monitored_by_nr_of_members,
@@ -195,8 +230,11 @@ impl Settings {
             far.cross_data_center_gossip_probability,
         );
         let far = &far.failure_detector;
+        problems.interval(
+            "multi-data-center.failure-detector.heartbeat-interval",
+            far.heartbeat_interval,
+        );
         for (name, period) in [
-            ("heartbeat-interval", far.heartbeat_interval),
             ("acceptable-heartbeat-pause", far.acceptable_heartbeat_pause),
             ("expected-response-after", far.expected_response_after),
         ] {
@@ -257,13 +295,7 @@ impl Settings {
                 );
             }
         }
-        let counts_nobody = matches!(downing.strategy, StrategyName::DownAll | StrategyName::Off);
-        if counts_nobody && !downing.role.is_empty() {
-            problems.add(
-                "downing.role",
-                "no member counts with this downing.strategy",
-            );
-        }
+        self.check_downing_role(problems);
         problems.period("downing.release-after", downing.release_after);
         if PERIOD_MAX < downing.minority_delay {
             problems.add("downing.minority-delay", "must not be longer than a year");
@@ -279,10 +311,21 @@ impl Settings {
         }
     }
 
-    fn check_rest(&self, problems: &mut Problems) {
-        for name in self.configuration_compatibility_check.required.keys() {
-            problems.name("configuration-compatibility-check.required", name);
+    fn check_downing_role(&self, problems: &mut Problems) {
+        let downing = &self.downing;
+        let counts_nobody = matches!(downing.strategy, StrategyName::DownAll | StrategyName::Off);
+        if counts_nobody && !downing.role.is_empty() {
+            problems.add(
+                "downing.role",
+                "no member counts with this downing.strategy",
+            );
+        } else if !downing.role.is_empty() {
+            problems.role("downing.role", &downing.role);
         }
+    }
+
+    fn check_rest(&self, problems: &mut Problems) {
+        self.check_required(problems);
         problems.period(
             "quarantine.removed-node-after",
             self.quarantine.removed_node_after,
@@ -295,9 +338,23 @@ impl Settings {
             );
         }
         let shared = &self.shared_state;
-        problems.period("shared-state.interval", shared.interval);
-        problems.at_least_one("shared-state.value-bytes", shared.value_bytes);
-        problems.at_least_one("shared-state.node-entries", shared.node_entries);
+        problems.interval("shared-state.interval", shared.interval);
+        for (setting, number, most) in [
+            (
+                "shared-state.value-bytes",
+                shared.value_bytes,
+                VALUE_BYTES_MAX,
+            ),
+            (
+                "shared-state.node-entries",
+                shared.node_entries,
+                NODE_ENTRIES_MAX,
+            ),
+        ] {
+            problems.at_least_one(setting, number);
+            problems.at_most(setting, number, most);
+        }
+        problems.at_most("shared-state.node-bytes", shared.node_bytes, NODE_BYTES_MAX);
         if shared.node_bytes < shared.value_bytes {
             problems.add(
                 "shared-state.node-bytes",
@@ -306,4 +363,41 @@ impl Settings {
         }
         problems.at_least_one("subscriber-events", self.subscriber_events);
     }
+
+    fn check_required(&self, problems: &mut Problems) {
+        const SETTING: &str = "configuration-compatibility-check.required";
+        let required = &self.configuration_compatibility_check.required;
+        if REQUIRED_MAX < required.len() {
+            let actual = required.len();
+            problems.add(
+                SETTING,
+                format!("has at most {REQUIRED_MAX} values, not {actual}"),
+            );
+            return;
+        }
+        for (name, value) in required {
+            problems.name(SETTING, name);
+            if name == DOWNING_STRATEGY || name == PRODUCT_VERSION {
+                problems.add(
+                    SETTING,
+                    format!("'{name}' is always told as it is, and cannot be written"),
+                );
+            }
+            if REQUIRED_BYTES_MAX < value.len() {
+                let actual = value.len();
+                problems.add(
+                    SETTING,
+                    format!(
+                        "the value of '{}' has at most {REQUIRED_BYTES_MAX} bytes, not {actual}",
+                        begin(name)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// The beginning of a name that may be longer than one should be.
+fn begin(name: &str) -> String {
+    name.chars().take(NAME_BYTES_MAX).collect()
 }

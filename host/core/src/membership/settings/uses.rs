@@ -41,6 +41,8 @@ impl Settings {
             policy,
             stable_after: self.stable_after(),
             down_all_when_unstable: self.down_all_when_unstable(),
+            watched: usize::try_from(self.failure_detector.monitored_by_nr_of_members)
+                .unwrap_or(usize::MAX),
         }
     }
 
