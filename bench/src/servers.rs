@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use axum::extract::State;
@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use granary_node::http::{HttpSettings, Server, serve};
 use granary_node::node::{Node, NodeSettings};
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
@@ -196,10 +196,28 @@ pub(crate) async fn deploy(base: &str, guest: &Guest) -> anyhow::Result<()> {
         &format!("/v1/kinds/{}/revisions", guest.kind),
         body,
     )
-    .await
+    .await?;
+    Ok(())
 }
 
-async fn send(base: &str, method: &str, path: &str, body: Vec<u8>) -> anyhow::Result<()> {
+/// Counts by one on the grain `kind/first`. The whole time, and how much of it was the commit, as the node says.
+pub(crate) async fn first_answer(base: &str, kind: &str) -> anyhow::Result<(Duration, Duration)> {
+    let began = Instant::now();
+    let path = format!("/g/{kind}/first/increment");
+    let headers = send(base, "POST", &path, b"[1]".to_vec()).await?;
+    let took = began.elapsed();
+    let timing = headers
+        .get("server-timing")
+        .and_then(|value| value.to_str().ok())
+        .context("the node says where the time went")?;
+    let commit = timing
+        .split(", ")
+        .find_map(|part| part.strip_prefix("commit;dur="))
+        .context("a commit has its time")?;
+    Ok((took, Duration::from_secs_f64(commit.parse::<f64>()? / 1e3)))
+}
+
+async fn send(base: &str, method: &str, path: &str, body: Vec<u8>) -> anyhow::Result<HeaderMap> {
     let authority = base.trim_start_matches("http://");
     let socket = tokio::net::TcpStream::connect(authority).await?;
     let (mut sender, connection) =
@@ -218,7 +236,7 @@ async fn send(base: &str, method: &str, path: &str, body: Vec<u8>) -> anyhow::Re
     let response = sender
         .send_request(request.body(Full::new(Bytes::from(body)))?)
         .await?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let answer = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
         bail!(
@@ -226,5 +244,5 @@ async fn send(base: &str, method: &str, path: &str, body: Vec<u8>) -> anyhow::Re
             String::from_utf8_lossy(&answer)
         );
     }
-    Ok(())
+    Ok(headers)
 }

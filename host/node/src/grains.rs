@@ -38,6 +38,7 @@ use tokio::sync::oneshot;
 pub use call::{Answer, AnswerBody, Call, CallArguments, CallerInfo, Encoding, Timing};
 pub use inspect::{ActivationInfo, ActivationState, Explanation, GrainInfo, LastFailure, TurnInfo};
 pub use streamed::{Ending, Streamed, Ways};
+pub(crate) use turn::HOOK_REFUSED;
 
 use crate::kinds::KindEntry;
 use crate::node::shared::Shared;
@@ -105,9 +106,11 @@ impl Grains {
             request: http::Request::from_parts(parts, body),
             respond,
         };
-        let deadline = Instant::now() + call.timeout.unwrap_or(limits.call_timeout);
+        let arrived = Instant::now();
+        let deadline = arrived + call.timeout.unwrap_or(limits.call_timeout);
         let (handle, id) = (activation(&self.shared, &call.grain, &entry), call.id);
-        let (pending, mut answer) = pending(call, Job::Http(Some(Box::new(job))), deadline, entry);
+        let job = Job::Http(Some(Box::new(job)));
+        let (pending, mut answer) = pending(call, job, (arrived, deadline), entry);
         push(&self.shared, handle.clone(), pending);
         let mut abandoned = Abandoned {
             handle: Arc::clone(&handle),
@@ -230,7 +233,10 @@ pub(crate) fn dispatch<'a>(
             Some(handle) => Arc::clone(&handle.metrics),
             None => shared.metrics.kind(&call.grain.kind),
         };
-        (metrics, called(shared, call, handle, entry, until))
+        (
+            metrics,
+            called(shared, call, handle, entry, (arrived, until)),
+        )
     });
     async move {
         let (metrics, called) = called?;
@@ -270,17 +276,23 @@ fn called(
     mut call: Call,
     handle: Option<Arc<Handle>>,
     entry: Arc<KindEntry>,
-    until: Option<Instant>,
+    (arrived, until): (Instant, Option<Instant>),
 ) -> Called<'_> {
     match check_at_once(&mut call, handle.as_deref(), &entry) {
-        Some(Ok(checked)) => Called::Begun(begin(shared, call, checked, handle, entry, until)),
+        Some(Ok(checked)) => {
+            let begun = begin(shared, call, checked, (handle, entry), (arrived, until));
+            Called::Begun(begun)
+        }
         Some(Err(error)) => {
             let revision = entry.record.current;
             Called::Refused(Box::new(failure(error, &call, Some(revision))))
         }
         None => Called::Later(Box::pin(async move {
             match check_when_ready(shared, &mut call, &entry).await {
-                Ok(checked) => Ok(begin(shared, call, checked, handle, entry, until)),
+                Ok(checked) => {
+                    let since = (Instant::now(), until);
+                    Ok(begin(shared, call, checked, (handle, entry), since))
+                }
                 Err(error) => Err(failure(error, &call, Some(entry.record.current))),
             }
         })),
@@ -306,19 +318,19 @@ fn begin(
     shared: &Arc<Shared>,
     call: Call,
     checked: Checked,
-    handle: Option<Arc<Handle>>,
-    entry: Arc<KindEntry>,
-    until: Option<Instant>,
+    (handle, entry): (Option<Arc<Handle>>, Arc<KindEntry>),
+    (arrived, until): (Instant, Option<Instant>),
 ) -> Begun {
     let patience = call
         .timeout
         .or(checked.spec.timeout)
         .unwrap_or_else(|| checked.linked.spec().limits.call_timeout);
-    let deadline = Instant::now() + patience;
+    let deadline = arrived + patience;
     let deadline = until.map_or(deadline, |until| until.min(deadline));
     let handle = handle.unwrap_or_else(|| activation(shared, &call.grain, &entry));
     let id = call.id;
-    let (pending, answer) = pending(call, Job::Method(Ok(checked)), deadline, entry);
+    let job = Job::Method(Ok(checked));
+    let (pending, answer) = pending(call, job, (arrived, deadline), entry);
     push(shared, Arc::clone(&handle), pending);
     let abandoned = Abandoned {
         handle,
@@ -374,7 +386,7 @@ async fn check_when_ready(
 fn pending(
     call: Call,
     job: Job,
-    deadline: Instant,
+    (arrived, deadline): (Instant, Instant),
     entry: Arc<KindEntry>,
 ) -> (Pending, oneshot::Receiver<Result<Answer, Failure>>) {
     let (reply, answer) = oneshot::channel();
@@ -382,7 +394,7 @@ fn pending(
         Pending {
             call,
             job,
-            arrived: Instant::now(),
+            arrived,
             deadline,
             entry,
             reply,

@@ -82,11 +82,11 @@ impl Turn {
 
     fn run(&self) {
         for _ in 0..HANDS_MAX {
-            if SHORT < self.began.elapsed() {
-                return;
-            }
             let next = NEXT.with_borrow_mut(|next| next.as_mut()?.task.take());
             let Some(task) = next else { return };
+            if SHORT < self.began.elapsed() {
+                return task.leave_to_tokio();
+            }
             task.run(self.began);
         }
     }

@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     inbox: mpsc::Receiver<Message>,
+    /// When what is being looked at came: the clock is read once for each.
+    now: Instant,
     machine: Activation,
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
     // In boxes: a map keeps its room while the grain rests.
@@ -98,6 +100,7 @@ impl Driver {
             shared: Arc::clone(shared),
             handle: Arc::clone(&handle),
             inbox,
+            now: Instant::now(),
             machine: Activation::new(shared.clock.now(), Rules::from(&limits)),
             jobs: FuturesUnordered::new(),
             calls: HashMap::new(),
@@ -135,11 +138,18 @@ impl Driver {
                 biased;
                 () = &mut timer, if armed.is_some() => {
                     armed = None;
+                    self.now = Instant::now();
                     self.step(Event::Wake);
                 }
-                Some(done) = self.jobs.next(), if !self.jobs.is_empty() => self.done(done),
+                Some(done) = self.jobs.next(), if !self.jobs.is_empty() => {
+                    self.now = Instant::now();
+                    self.done(done);
+                }
                 message = self.inbox.recv() => match message {
-                    Some(message) => self.told(message),
+                    Some(message) => {
+                        self.now = Instant::now();
+                        self.told(message);
+                    }
                     None => return,
                 },
             }
@@ -170,7 +180,7 @@ impl Driver {
     fn step(&mut self, event: Event) {
         let mut effects = std::mem::take(&mut self.effects);
         self.machine
-            .handle(self.shared.clock.now(), event, &mut effects);
+            .handle(self.shared.clock.time(self.now), event, &mut effects);
         for effect in effects.drain(..) {
             self.carry_out(effect);
         }
@@ -293,7 +303,7 @@ impl Driver {
         self.handle.metrics.activations.increment(1);
         self.handle
             .vitals
-            .loaded(current.took, self.shared.clock.now().0);
+            .loaded(current.took, self.shared.clock.time(self.now).0);
         *self.handle.live.write() = Some(current.live.clone());
         for pending in self.calls.values_mut() {
             pending.fit(&current.live.linked);

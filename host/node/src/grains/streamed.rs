@@ -131,7 +131,8 @@ impl Grains {
             respond,
         };
         let id = call.id;
-        let (mut pending, answer) = pending(call, Job::Method(Ok(checked)), deadline, entry);
+        let job = Job::Method(Ok(checked));
+        let (mut pending, answer) = pending(call, job, (began, deadline), entry);
         pending.streaming = Some(Box::new(streaming));
         push(shared, Arc::clone(&handle), pending);
         let ending = Ending {

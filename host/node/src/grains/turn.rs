@@ -19,6 +19,9 @@ use crate::node::shared::Shared;
 use crate::observe::now_ms;
 use crate::sends::kept;
 
+/// What stands between the name of a hook and why it refused.
+pub(crate) const HOOK_REFUSED: &str = "hook refused: ";
+
 /// What a turn came to.
 pub(crate) struct Outcome {
     pub(crate) end: End,
@@ -313,7 +316,7 @@ impl HookTurn {
                 return Outcome::done(end, wishes, cpu);
             }
             Ok(Answered::HookErr(words)) => CallError::Unavailable {
-                detail: format!("the grain's '{}' hook refused: {words}", self.name),
+                detail: format!("the grain's '{}' {HOOK_REFUSED}{words}", self.name),
             },
             Ok(Answered::Hook | Answered::Method(_) | Answered::Http(_)) => mixed_up(),
             Err(error) => error,

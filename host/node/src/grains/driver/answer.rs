@@ -20,12 +20,13 @@ use crate::observe::now_ms;
 impl Driver {
     /// A turn ended in the guest: its outcome is kept until the machine says what becomes of it.
     pub(super) fn ended(&mut self, turn: TurnId, outcome: Outcome) {
-        self.handle.vitals.turn_ended(self.shared.clock.now().0);
+        let now = self.shared.clock.time(self.now);
+        self.handle.vitals.turn_ended(now.0);
         self.handle.metrics.cpu(outcome.cpu);
         let Some(running) = self.turns.get_mut(&turn) else {
             return;
         };
-        running.ended = Some(Instant::now());
+        running.ended = Some(self.now);
         let method = running.method.clone();
         // A call that did not fit is its caller's failure.
         let failed = outcome
@@ -127,7 +128,7 @@ impl Driver {
         let (Some(pending), Some(current)) = (pending, &self.current) else {
             return;
         };
-        let answer = answer(&pending, &running, outcome, current);
+        let answer = answer(&pending, &running, outcome, (current, self.now));
         // A caller that has gone is no failure of the turn's.
         drop(pending.reply.send(answer));
     }
@@ -300,7 +301,7 @@ fn answer(
     pending: &Pending,
     running: &Running,
     outcome: Outcome,
-    current: &Current,
+    (current, now): (&Current, Instant),
 ) -> Result<Answer, Failure> {
     let Outcome {
         result,
@@ -311,7 +312,8 @@ fn answer(
         ..
     } = outcome;
     let committed = matches!(end, End::Keep | End::KeepAndDrop);
-    let timing = timing(pending, running, current, committed);
+    let committed_at = committed.then_some(now);
+    let timing = timing(pending, running, current, committed_at);
     // A read may have seen the state as it was before a turn beside it was committed: its tag must not say more.
     let state_version = if committed {
         current.head.version
@@ -341,17 +343,20 @@ fn answer(
     })
 }
 
-fn timing(pending: &Pending, running: &Running, current: &Current, committed: bool) -> Timing {
+fn timing(
+    pending: &Pending,
+    running: &Running,
+    current: &Current,
+    committed: Option<Instant>,
+) -> Timing {
     let ready = current.since.max(pending.arrived);
     let ended = running.ended.unwrap_or(running.began);
     Timing {
         queue: running.began.saturating_duration_since(ready),
         activate: current.since.saturating_duration_since(pending.arrived),
         run: ended.saturating_duration_since(running.began),
-        commit: if committed {
-            ended.elapsed()
-        } else {
-            Duration::ZERO
-        },
+        commit: committed
+            .map(|at| at.saturating_duration_since(ended))
+            .unwrap_or_default(),
     }
 }

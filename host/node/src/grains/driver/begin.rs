@@ -62,7 +62,7 @@ impl Driver {
             caller: None,
             chain: Vec::new(),
             principal: None,
-            deadline: Instant::now() + limit,
+            deadline: self.now + limit,
             idempotency_key: None,
             baggage: Mutex::default(),
             cancelled: AtomicBool::new(false),
@@ -80,8 +80,8 @@ impl Driver {
             limit,
             limit_key,
         };
-        self.turns
-            .insert(turn, running(context, None, name.to_owned()));
+        let state = running(context, None, name.to_owned(), self.now);
+        self.turns.insert(turn, state);
         self.jobs.push(Box::pin(async move {
             Done::Ended(turn, Box::new(hook.run().await))
         }));
@@ -101,6 +101,7 @@ impl Driver {
             Arc::clone(&context),
             Some(call),
             pending.call.method.clone(),
+            self.now,
         );
         let shared = &self.shared;
         if let Some(cycle) = circle {
@@ -168,9 +169,8 @@ impl Driver {
             sends,
         };
         let sends = !commit.sends.is_empty();
-        let shared = Arc::clone(&self.shared);
+        let (shared, begun) = (Arc::clone(&self.shared), self.now);
         self.jobs.push(Box::pin(async move {
-            let begun = Instant::now();
             let result = shared.store.commit(commit).await;
             shared
                 .metrics
@@ -279,12 +279,17 @@ fn overtaken(
     })
 }
 
-fn running(context: Arc<TurnContext>, call: Option<CallId>, method: String) -> Box<Running> {
+fn running(
+    context: Arc<TurnContext>,
+    call: Option<CallId>,
+    method: String,
+    began: Instant,
+) -> Box<Running> {
     Box::new(Running {
         context,
         call,
         method,
-        began: Instant::now(),
+        began,
         ended: None,
         outcome: None,
     })
