@@ -44,7 +44,7 @@ __attribute__((__format__(__printf__, 2, 3))) static granary_status_t fail(grana
 const char *granary_error(void) { return last_error == NULL ? "" : last_error; }
 
 bool granary_expect(granary_status_t status) {
-  if (status != GRANARY_OK && status != GRANARY_NONE) granary_panic("%s", granary_error());
+  if (status != GRANARY_OK && status != GRANARY_NONE) granary_panic_at(NULL, 0, "%s", granary_error());
   return status == GRANARY_OK;
 }
 
@@ -66,8 +66,9 @@ bool granary_had_no_effect(granary_status_t status) {
   }
 }
 
-_Noreturn void granary_panic(const char *format, ...) {
+_Noreturn void granary_panic_at(const char *file, int line, const char *format, ...) {
   va_list arguments;
+  if (file != NULL) fprintf(stderr, "%s:%d: ", file, line);
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
   va_end(arguments);

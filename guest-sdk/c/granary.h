@@ -159,8 +159,9 @@ bool granary_expect(granary_status_t status);
 /* Whether a failed call certainly left the called grain unchanged, so that it may simply be repeated. */
 bool granary_had_no_effect(granary_status_t status);
 
-/* Ends the turn: it leaves no trace, and the caller is told the words. Written like `printf`. */
-_Noreturn void granary_panic(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
+/* Ends the turn: it leaves no trace, and the caller is told the file, the line and the words. Written like `printf`. */
+#define granary_panic(...) granary_panic_at(__FILE_NAME__, __LINE__, __VA_ARGS__)
+_Noreturn void granary_panic_at(const char *file, int line, const char *format, ...) __attribute__((__format__(__printf__, 3, 4)));
 
 /* Text -------------------------------------------------------------------------------------------------------------------- */
 

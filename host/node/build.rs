@@ -1,4 +1,4 @@
-//! Gathers the files that the program carries along: templates, SDKs of languages other than Rust, the contract, and the runtime
+//! Gathers the files that the program carries along: templates, the SDKs, the contract, and the runtime
 //! package of Go's bindings. Each group becomes a list of paths and contents, so that a new file needs no line of code.
 
 use std::fmt::Write as _;
@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Name of the list, and its folder relative to this package.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 8] = [
     ("CONTRACT", "../../wit"),
     ("TEMPLATES", "src/project/template"),
     ("SDK_C", "../../guest-sdk/c"),
     ("SDK_GO", "../../guest-sdk/go"),
+    ("SDK_RUST", "../../guest-sdk/rust"),
     ("SDK_PYTHON", "../../guest-sdk/python"),
     ("SDK_TS", "../../guest-sdk/ts"),
     ("GO_PACKAGE", "third-party/go-pkg"),
 ];
 
 /// What tools and tests leave behind, or need for themselves only.
-const NOT_CARRIED: [&str; 8] = [
+const NOT_CARRIED: [&str; 10] = [
     "target",
     "node_modules",
     "__pycache__",
@@ -26,6 +27,8 @@ const NOT_CARRIED: [&str; 8] = [
     "test",
     "tests",
     "package-lock.json",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
 ];
 
 fn main() -> io::Result<()> {

@@ -149,7 +149,7 @@ async fn what_a_failing_guest_said_reaches_whoever_called() {
         .problem(500);
     long.is("guest-trap", &["row 39", "row 25"]);
     assert!(!long.detail().contains("row 10"), "only the last lines");
-    for (failed, word) in [(true, "exit(1)"), (false, "exit(0)")] {
+    for (failed, word) in [(true, "with a failure status"), (false, "with success")] {
         let exit = client.call("runaway/a", "exit", json!([failed])).await;
         exit.problem(500).is("guest-trap", &[word]);
     }

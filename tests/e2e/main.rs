@@ -15,6 +15,7 @@ mod harness;
 
 mod main_job;
 
+mod exact_integers;
 mod languages;
 mod sdks;
 mod templates;
@@ -47,6 +48,7 @@ mod streams;
 mod typed_calls;
 
 mod access;
+mod building;
 mod command_line;
 mod data_directory;
 mod development;

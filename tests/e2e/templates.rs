@@ -2,13 +2,12 @@
 
 use crate::harness::{Cli, Node, granary, guests};
 
-async fn from_nothing_to_an_answer(language: &str) {
+async fn from_nothing_to_an_answer(language: &str, more: &[&str]) {
     guests::toolchains();
     let folder = tempfile::tempdir().unwrap();
     let name = format!("errands-{language}");
-    Cli::run(folder.path(), None, &["new", &name, "--lang", language])
-        .await
-        .ok();
+    let new = [&["new", &name, "--lang", language], more].concat();
+    Cli::run(folder.path(), None, &new).await.ok();
     let project = folder.path().join(&name);
     let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
     assert!(readme.contains("granary test"), "{readme}");
@@ -48,7 +47,7 @@ macro_rules! templates {
     ($($test:ident: $language:literal),* $(,)?) => {
         $(#[tokio::test]
         async fn $test() {
-            from_nothing_to_an_answer($language).await;
+            from_nothing_to_an_answer($language, &[]).await;
         })*
     };
 }
@@ -61,6 +60,15 @@ templates! {
     javascript: "js",
     typescript: "ts",
     python: "python",
+}
+
+#[tokio::test]
+async fn rust_code_first() {
+    from_nothing_to_an_answer("rust", &["--code-first"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let new = ["new", "errands", "--lang", "go", "--code-first"];
+    let said = Cli::run(folder.path(), None, &new).await.fails(2);
+    assert!(said.contains("Rust does"), "{said}");
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ type Host struct {
 	State map[string]string
 	// ReadOnly says that the running method is a read method: writing is refused.
 	ReadOnly bool
+	// Revision is the one that runs; it begins as 1.
+	Revision uint64
 	// Self is the grain.
 	Self granary.GrainID
 	// Caller is the grain that calls, if one does. Callers before it are in Chain.
@@ -75,6 +77,7 @@ func Start(t testing.TB) *Host {
 	made := &Host{
 		State:    map[string]string{},
 		Self:     granary.GrainID{Kind: "test", Key: t.Name()},
+		Revision: 1,
 		Deadline: 30 * time.Second,
 		Baggage:  map[string]string{},
 	}
@@ -191,7 +194,7 @@ func (h inner) Send(to host.GrainID, method, json string, delay uint64) *host.Ca
 
 func (h inner) SelfID() host.GrainID { return host.GrainID(h.Self) }
 
-func (h inner) Revision() uint64 { return 1 }
+func (h inner) Revision() uint64 { return h.Host.Revision }
 
 func (h inner) ActivationEpoch() uint64 { return 1 }
 

@@ -12,6 +12,12 @@
 //	}
 //
 // Values are kept as JSON text, so that a kind can be written anew in another language and keep its state.
+//
+// # When a type changes
+//
+// What is stored must be what the type writes: a field that is stored and unknown, or known and not stored, is a [*TypeError] and never
+// a loss. A new field may be missing in old values if it is a pointer or a map, or has "omitempty" or "omitzero". Anything else is for
+// the hook "migrate", which reads with the old type and writes with the new one.
 package state
 
 import (
@@ -39,24 +45,27 @@ var (
 	ErrUnavailable = errors.New("state unavailable")
 )
 
-// A TypeError says that a value does not fit the type that it is read as. The value stays as it is.
+// A TypeError says that a value does not fit the type that this code keeps under its key: of another revision, or of another kind of
+// grain. The value stays as it is. A kind whose types change exports "granary:grain/migration" and rewrites the value there.
 type TypeError struct {
 	// Key is the value's.
 	Key string
-	// Wanted is the Go type.
+	// Revision is the one that is running.
+	Revision uint64
+	// Wanted is what the Go type of its code looks like in JSON.
 	Wanted string
-	// Stored is how the value's JSON begins.
+	// Stored is what the state holds, in the same words.
 	Stored string
-	// Err says what does not fit.
+	// Err says what does not fit, and where.
 	Err error
 }
 
-// Error names the key and both types.
+// Error names the key, the place and both types.
 func (e *TypeError) Error() string {
-	return fmt.Sprintf("the value under `%s` is read as %s, but was written as %s", e.Key, e.Wanted, e.Stored)
+	return fmt.Sprintf("state key '%s': %v; revision %d keeps %s, stored is %s", e.Key, e.Err, e.Revision, e.Wanted, e.Stored)
 }
 
-// Unwrap gives the decoder's error.
+// Unwrap gives what does not fit.
 func (e *TypeError) Unwrap() error { return e.Err }
 
 func refused(failed *host.StateError) error {
@@ -97,7 +106,7 @@ func Version() uint64 {
 	return host.Current.Version()
 }
 
-// Get gives the value under a key, and whether there is one.
+// Get gives the value under a key, and whether there is one. A value that is not one of the type is a [*TypeError].
 func Get[T any](key string) (value T, found bool, err error) {
 	data, found, err := GetBytes(key)
 	if err != nil || !found {
@@ -108,10 +117,16 @@ func Get[T any](key string) (value T, found bool, err error) {
 }
 
 func read[T any](key string, data []byte) (T, error) {
-	var value T
-	if err := text.Read(data, &value); err != nil {
-		var none T
-		return none, &TypeError{key, reflect.TypeFor[T]().String(), text.Shown(data), err}
+	var value, none T
+	of := reflect.TypeFor[T]()
+	err := text.Read(data, &value)
+	if err != nil {
+		err = text.Why(err)
+	} else {
+		err = text.Fit(data, of)
+	}
+	if err != nil {
+		return none, &TypeError{key, host.Current.Revision(), text.Describe(of), text.Found(data), err}
 	}
 	return value, nil
 }

@@ -1,10 +1,12 @@
 package state_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"granary/granarytest"
 	"granary/state"
@@ -61,10 +63,10 @@ func TestAnotherTypeIsAnErrorThatShowsBoth(t *testing.T) {
 	host.State["count"] = `"three"`
 	_, found, err := state.Get[uint64]("count")
 	var wrong *state.TypeError
-	if found || !errors.As(err, &wrong) || wrong.Wanted != "uint64" || wrong.Stored != `"three"` {
+	if found || !errors.As(err, &wrong) || wrong.Wanted != "uint64" || wrong.Stored != "text" {
 		t.Fatalf("%v, %v", found, err)
 	}
-	const words = "the value under `count` is read as uint64, but was written as \"three\""
+	const words = "state key 'count': at /: expected uint64, found text; revision 1 keeps uint64, stored is text"
 	if err.Error() != words {
 		t.Errorf("%v", err)
 	}
@@ -77,6 +79,82 @@ func TestAnotherTypeIsAnErrorThatShowsBoth(t *testing.T) {
 		}
 	}()
 	state.At[uint64]("count").Or(0)
+}
+
+// Changed is what item became in a later revision.
+type Changed struct {
+	Title string            `json:"title"`
+	Count uint32            `json:"count"`
+	Note  *string           `json:"note"`
+	Tags  map[string]string `json:"tags"`
+	Old   bool              `json:"old,omitempty"`
+	Sizes []uint8           `json:"sizes,omitzero"`
+}
+
+func TestAnotherRevisionsTypeIsAnErrorAndNotALoss(t *testing.T) {
+	host := granarytest.Start(t)
+	host.Revision = 2
+	for stored, why := range map[string]string{
+		`{"article":"tea","count":3}`:                 "at /title: expected text, found nothing",
+		`{"title":"tea","count":3,"price":1}`:         "at /price: expected no such field, found integer",
+		`{"title":"tea","count":null}`:                "at /count: expected uint32, found null",
+		`{"title":"tea","count":"many"}`:              "at /count: expected uint32, found text",
+		`{"title":"tea","count":3,"tags":{"a":null}}`: "at /tags/a: expected text, found null",
+		`[]`:       "at /: expected {title: text, count: uint32, note?: text | null, tags?: {text: text}, old?: boolean, sizes?: text of bytes}, found array",
+		`{"title"`: "it is no JSON: unexpected end of JSON input",
+	} {
+		host.State["item"] = stored
+		value, found, err := state.Get[Changed]("item")
+		var wrong *state.TypeError
+		if found || !errors.As(err, &wrong) || wrong.Revision != 2 || wrong.Err.Error() != why {
+			t.Errorf("%s: %v, %v, %v", stored, value, found, err)
+		}
+		if host.State["item"] != stored {
+			t.Errorf("%s is now %s", stored, host.State["item"])
+		}
+	}
+	const stored = `{"title":"tea","count":3}`
+	host.State["item"] = stored
+	if value, found, err := state.Get[Changed]("item"); err != nil || !found || value.Title != "tea" {
+		t.Errorf("what may be missing is missing: %v, %v, %v", value, found, err)
+	}
+	if _, _, err := state.Get[[2]uint8]("item"); err == nil {
+		t.Error("a record is no array")
+	}
+	host.State["pair"] = "[1,2,3]"
+	if _, _, err := state.Get[[2]uint8]("pair"); err == nil || !strings.Contains(err.Error(), "found 3 items") {
+		t.Errorf("an array of another length: %v", err)
+	}
+}
+
+type inner struct{ Deep []item }
+
+func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+	granarytest.Start(t)
+	type everything struct {
+		inner
+		*Changed
+		Any     any
+		Pointer *inner
+		Nothing []string
+		Long    int64 `json:",string"`
+		Hidden  int   `json:"-"`
+		Raw     json.RawMessage
+		When    time.Time
+		Pair    [2]bool
+		Self    *everything
+	}
+	for _, value := range []everything{
+		{Raw: json.RawMessage(`{"x":1}`)},
+		{inner: inner{[]item{{"tea", 1}}}, Changed: &Changed{}, Any: 1.5, Pointer: &inner{}, Raw: json.RawMessage("1"), Self: &everything{Raw: json.RawMessage("2")}},
+	} {
+		if err := state.Set("all", value); err != nil {
+			t.Fatal(err)
+		}
+		if _, found, err := state.Get[everything]("all"); err != nil || !found {
+			t.Errorf("%v, %v", found, err)
+		}
+	}
 }
 
 func TestRefusals(t *testing.T) {

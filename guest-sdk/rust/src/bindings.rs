@@ -7,7 +7,7 @@
 macro_rules! bind {
     ($world:literal, $export:literal, $suffix:literal $(, $with:tt)?) => {
         wit_bindgen::generate!({
-            path: "../../wit",
+            path: "wit",
             world: $world,
             additional_derives: [PartialEq, Eq],
             generate_unused_types: true,

@@ -10,9 +10,14 @@
 //! crate-type = ["cdylib"]
 //!
 //! [dependencies]
-//! granary-sdk = { path = "../../guest-sdk/rust" }
+//! granary-sdk = { path = "target/granary/sdk/rust" }
 //! wit-bindgen = "=0.61.1"
+//!
+//! [workspace]
+//! exclude = ["target"] # cargo takes what lies below a package for a part of it
 //! ```
+//!
+//! `granary build` leaves this crate there. `granary new NAME --code-first` writes such a project.
 //!
 //! Its API is an interface in WIT, in `wit/counter.wit`. Each function becomes a method that is called over HTTP with JSON, from
 //! the command line, and from other grains. The documentation comments go into the kind's OpenAPI page. What the grain uses of the

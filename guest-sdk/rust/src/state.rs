@@ -22,12 +22,27 @@ const PAGE_ENTRIES: u32 = 256;
 pub enum Error {
     /// The host refused.
     Refused(StateError),
-    /// The value does not fit its Rust type.
+    /// What is stored does not fit the Rust type that this revision keeps there. It is as it was: a [`Migration`](crate::hooks::Migration)
+    /// reads it with the old type and sets the new one.
     #[cfg(feature = "json")]
     Json {
         /// The key of the value.
         key: String,
-        /// What does not fit.
+        /// The revision that is running.
+        revision: u64,
+        /// The Rust type of its code.
+        expected: &'static str,
+        /// How the stored text begins.
+        stored: String,
+        /// What does not fit, and where.
+        source: serde_json::Error,
+    },
+    /// The value that was to be set has no JSON.
+    #[cfg(feature = "json")]
+    Unwritable {
+        /// The key of the value.
+        key: String,
+        /// Why.
         source: serde_json::Error,
     },
     /// The value was written for another version of its Rust type. It is as it was: read it with a [`Value`] of that version, in
@@ -56,7 +71,20 @@ impl std::fmt::Display for Error {
                 write!(f, "{code}: {}", refused.text)
             }
             #[cfg(feature = "json")]
-            Self::Json { key, .. } => write!(f, "the value under `{key}` does not fit its type"),
+            Self::Json {
+                key,
+                revision,
+                expected,
+                stored,
+                source,
+            } => write!(
+                f,
+                "the value under `{key}` does not fit its type: {source}; revision {revision} keeps {expected}, stored is {stored}"
+            ),
+            #[cfg(feature = "json")]
+            Self::Unwritable { key, source } => {
+                write!(f, "the value for `{key}` has no JSON: {source}")
+            }
             #[cfg(feature = "json")]
             Self::Version {
                 key,
@@ -93,7 +121,7 @@ impl std::error::Error for Error {
             #[cfg(feature = "json")]
             Self::Version { .. } => None,
             #[cfg(feature = "json")]
-            Self::Json { source, .. } => Some(source),
+            Self::Json { source, .. } | Self::Unwritable { source, .. } => Some(source),
         }
     }
 }
@@ -239,8 +267,30 @@ mod typed {
     fn read<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
         serde_json::from_slice(bytes).map_err(|source| Error::Json {
             key: key.to_owned(),
+            revision: running(),
+            expected: std::any::type_name::<T>(),
+            stored: shown(bytes),
             source,
         })
+    }
+
+    /// The revision whose code this is. Outside of a component there is none.
+    fn running() -> u64 {
+        if cfg!(target_family = "wasm") {
+            crate::context::revision()
+        } else {
+            0
+        }
+    }
+
+    /// As much of a stored text as an error shows.
+    fn shown(bytes: &[u8]) -> String {
+        const MOST: usize = 80;
+        let text = String::from_utf8_lossy(bytes);
+        match text.char_indices().nth(MOST) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text.into_owned(),
+        }
     }
 
     /// Puts a value under a key, as JSON.
@@ -249,7 +299,7 @@ mod typed {
     }
 
     fn write<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(value).map_err(|source| Error::Json {
+        serde_json::to_vec(value).map_err(|source| Error::Unwritable {
             key: key.to_owned(),
             source,
         })
@@ -430,7 +480,9 @@ mod typed {
                 Error::Version {
                     found, expected, ..
                 } => (found, expected, text),
-                Error::Refused(_) | Error::Json { .. } => panic!("{text}"),
+                Error::Refused(_) | Error::Json { .. } | Error::Unwritable { .. } => {
+                    panic!("{text}")
+                }
             }
         }
 
@@ -469,7 +521,27 @@ mod typed {
         #[test]
         fn a_value_that_fits_no_version_of_its_own_is_named() {
             let wrong = open::<u64>("n", br#"{"$version":2,"value":"five"}"#, Some(2));
-            assert!(matches!(wrong, Err(Error::Json { key, .. }) if key == "n"));
+            let wrong = wrong.unwrap_err();
+            assert!(matches!(&wrong, Error::Json { key, .. } if key == "n"));
+            let words = wrong.to_string();
+            for part in [
+                "`n`",
+                "invalid type: string \"five\"",
+                "revision 0 keeps",
+                "u64",
+                "stored is {\"$version\":2",
+            ] {
+                assert!(words.contains(part), "{words}");
+            }
+        }
+
+        #[test]
+        fn a_long_value_is_shown_by_its_beginning() {
+            let long = format!("\"{}\"", "ä".repeat(100));
+            let words = open::<u64>("n", long.as_bytes(), None)
+                .unwrap_err()
+                .to_string();
+            assert!(words.ends_with("ää…"), "{words}");
         }
     }
 }

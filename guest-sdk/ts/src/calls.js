@@ -42,7 +42,14 @@ function failed(error) {
 }
 
 const payload = (values) => ({ tag: "json", val: JSON.stringify(values) });
-const nanoseconds = (milliseconds) => (milliseconds === undefined ? null : Math.max(0, Math.round(milliseconds * 1e6)));
+
+// What the host takes, or null. The runtime would make nothing of what is no number, and round what is beyond 2^53.
+function nanoseconds(name, milliseconds) {
+  if (milliseconds === undefined) return null;
+  const rounded = Math.max(0, Math.round(milliseconds * 1e6));
+  if (!Number.isSafeInteger(rounded)) throw new RangeError(`${name} is ${milliseconds}: not a number of milliseconds below 104 days`);
+  return rounded;
+}
 
 class Remote {
   constructor(kind, key, options) {
@@ -68,7 +75,7 @@ class Remote {
 
   send(method, values = [], { delayMs } = {}) {
     try {
-      host.send(this.id, method, payload(values), { delay: nanoseconds(delayMs) });
+      host.send(this.id, method, payload(values), { delay: nanoseconds("delayMs", delayMs) });
     } catch (error) {
       throw failed(error);
     }
@@ -77,5 +84,5 @@ class Remote {
 
 export const calls = {
   grain: (kind, key, options) => new Remote(kind, key, options),
-  options: ({ timeoutMs, idempotencyKey } = {}) => ({ timeout: nanoseconds(timeoutMs), idempotencyKey: idempotencyKey ?? null }),
+  options: ({ timeoutMs, idempotencyKey } = {}) => ({ timeout: nanoseconds("timeoutMs", timeoutMs), idempotencyKey: idempotencyKey ?? null }),
 };

@@ -1,35 +1,262 @@
-// Integers of 64 bits that JavaScript's numbers do not hold: told, never rounded. `granary build` wraps what a module exports in this.
+// Integers that the runtime would change on their way: mended where that can be, else refused, never changed in silence. `granary build` wraps
+// in this what a module exports, and the interfaces that it imports.
+//
+// Without it a `u32` from 2^31 on comes in as a negative number and goes out as 2^31 - 1. A `u64` or `s64` beyond 2^53 comes in rounded, but
+// never as a number below 2^53 (and a `u64` from 2^63 on as a negative one), so that each of them is seen. What goes out is rounded to a whole
+// number, and a `bigint` is taken in the typed arrays only that stand for a list.
+//
+// A function is described by the places of its integers: `{ parameters: [["by", "u64"]], result: ["result.ok", "u64"], error: ["result.err", …] }`,
+// with `async` if it is. What a place holds is the type of an integer, `{ each }` for a list, `{ map: [key, value] }`, `{ fields }` for a record or
+// a tuple, `{ cases }` for what has a tag, or null where there is no such integer.
 import { trap } from "./grain.js";
 
-/**
- * Wraps the methods of an interface. `functions` says of each that takes 64-bit integers, and of each of its parameters, what it is
- * called and where the integers are in it: `{ increment: [["by", "u64"]] }`.
- *
- * The runtime changes them before any code sees the value, but never into one that could have been meant: from 2^53 on they are rounded,
- * to a number that is not below it, and a `u64` from 2^63 on becomes negative.
- */
-export function exact(methods, functions) {
+// What a number may be, and the typed array that stands for a list.
+const INTEGERS = {
+  u32: { least: 0, most: 2 ** 32 - 1, list: Uint32Array },
+  u64: { least: 0, most: Number.MAX_SAFE_INTEGER, list: BigUint64Array },
+  s64: { least: Number.MIN_SAFE_INTEGER, most: Number.MAX_SAFE_INTEGER, list: BigInt64Array },
+};
+
+/** Wraps the methods of an interface that the module exports. What does not fit ends the turn. */
+export function exported(methods, functions) {
   if (methods === null || typeof methods !== "object") return methods;
   const guarded = Object.create(methods);
-  for (const [name, parameters] of Object.entries(functions)) {
-    const value = (...values) => {
-      for (const [at, [parameter, shape]] of parameters.entries()) {
-        if (changed(values[at], shape)) {
-          trap(new RangeError(`${name}: '${parameter}' has an integer beyond 2^53, which JavaScript's numbers do not hold exactly`));
-        }
-      }
-      return methods[name](...values);
-    };
-    Object.defineProperty(guarded, name, { value, enumerable: true });
+  for (const [name, described] of Object.entries(functions)) {
+    define(guarded, name, checked(name, described, EXPORTED, (_, values) => methods[name].apply(methods, values)));
   }
   return guarded;
 }
 
-// Whether a number in a value may be another one than was sent. What is not there has no tag, no fields and no items.
-function changed(value, shape) {
-  if (shape === null || value === null || value === undefined) return false;
-  if (typeof shape === "string") return typeof value === "number" && (!Number.isSafeInteger(value) || (shape === "u64" && value < 0));
-  if (shape.each) return (value instanceof Map ? [...value].flat() : [...value]).some((item) => changed(item, shape.each));
-  if (shape.cases) return changed(value.val, shape.cases[value.tag] ?? null);
-  return Object.entries(shape.fields).some(([name, inner]) => changed(value[name], inner));
+/** Wraps an interface that is imported. What does not fit is thrown: arguments before the call, its answer after it. */
+export function imported(module, real, { functions, classes }) {
+  const all = { ...real };
+  const wrap = (holder, path, described) => {
+    for (const [name, one] of Object.entries(described)) {
+      const own = holder[name];
+      define(holder, name, checked(`${module} ${path}${name}`, one, IMPORTED, (self, values) => own.apply(self, values)));
+    }
+  };
+  wrap(all, "", functions);
+  for (const [name, { create, methods = {}, statics = {} }] of Object.entries(classes)) {
+    // In place: whatever hands out such a resource, it is of this class.
+    wrap(real[name].prototype, `${name}.`, methods);
+    wrap(real[name], `${name}.`, statics);
+    if (create) all[name] = constructing(real[name], `${module} ${name}`, create);
+  }
+  return Object.freeze(all);
+}
+
+function constructing(own, name, described) {
+  const construct = (target, values, self) => checked(name, described, IMPORTED, (_, passed) => Reflect.construct(target, passed, self))(...values);
+  return new Proxy(own, { construct });
+}
+
+// What is done in each call is plain loops over what was prepared: the engine interprets, and iterators cost more than the call itself.
+function checked(name, { parameters, result, error, async: isAsync }, { there, back, refuse }, call) {
+  const guard = (place, way) => (place && place[1] !== null ? guarded(name, place, way, refuse) : null);
+  const guards = parameters.map((parameter) => guard(parameter, there));
+  const after = guard(result, back) ?? ((answer) => answer);
+  const payload = guard(error, back);
+  const before = (values) => {
+    for (let at = 0; at < guards.length; at++) if (guards[at] !== null) values[at] = guards[at](values[at]);
+    return values;
+  };
+  // The value of an `err` is the error's `payload`, or what was thrown if that is no error.
+  const failed = (failure) => {
+    if (payload === null) return failure;
+    if (!Object.hasOwn(Object(failure), "payload")) return failure instanceof Error ? failure : payload(failure);
+    const passed = payload(failure.payload);
+    return passed === failure.payload ? failure : Object.assign(new Error(`${passed} (see error.payload)`), { payload: passed });
+  };
+  if (isAsync) {
+    return async function (...values) {
+      let answer;
+      before(values);
+      try {
+        answer = await call(this, values);
+      } catch (failure) {
+        throw failed(failure);
+      }
+      return after(answer);
+    };
+  }
+  return function (...values) {
+    let answer;
+    before(values);
+    try {
+      answer = call(this, values);
+    } catch (failure) {
+      throw failed(failure);
+    }
+    return after(answer);
+  };
+}
+
+function guarded(name, [place, shape], way, refuse) {
+  const pass = passing(shape, way);
+  return (value) => {
+    try {
+      return pass(value);
+    } catch (refused) {
+      if (!(refused instanceof Refused)) throw refused;
+      return refuse(new RangeError(`${name}: '${place}${refused.path}' ${refused.why}`));
+    }
+  };
+}
+
+// Why a value does not pass, and where in it. The place is put together on the way up, so that a value that passes costs nothing for it.
+class Refused {
+  path = "";
+  constructor(why) {
+    this.why = why;
+  }
+}
+
+function within(refused, step) {
+  if (refused instanceof Refused) refused.path = step + refused.path;
+  return refused;
+}
+
+// What comes in: an integer of the type, or what the runtime has made of it.
+function comesIn(value, type) {
+  if (type === "u32") return value >>> 0;
+  if (Number.isSafeInteger(value) && value >= INTEGERS[type].least) return value;
+  throw new Refused("is an integer beyond 2^53, which JavaScript's numbers do not hold exactly");
+}
+
+// What goes out: whatever the author gave.
+function goesOut(value, type, isItem) {
+  if (typeof value !== "number" && typeof value !== "bigint") throw new Refused(`is of the type ${typeName(value)}, and no integer`);
+  // A number that is safe is the `bigint` that it was made of. QuickJS compares a negative `bigint` with a number wrongly.
+  const number = Number(value);
+  const fits = Number.isInteger(number) && number >= INTEGERS[type].least && number <= INTEGERS[type].most;
+  if (fits) return type === "u32" ? number | 0 : number;
+  if (typeof value === "bigint" && isItem && inRange(value, type)) return value;
+  throw new Refused(`is ${value}, ${whyNot(value, type)}`);
+}
+
+function whyNot(value, type) {
+  if (typeof value === "number" && !Number.isInteger(value)) return "and no whole number";
+  if (!inRange(BigInt(value), type)) return `outside of ${type}`;
+  return typeof value === "bigint" ? "and beyond 2^53 a bigint goes out in a list only" : "and beyond 2^53 JavaScript's numbers are rounded";
+}
+
+function inRange(value, type) {
+  if (type === "s64") return BigInt.asIntN(64, value) === value;
+  return BigInt.asUintN(type === "u64" ? 64 : 32, value) === value;
+}
+
+function typeName(value) {
+  return typeof value === "object" ? (value.constructor?.name ?? "object") : typeof value;
+}
+
+const EXPORTED = { there: comesIn, back: goesOut, refuse: trap };
+const IMPORTED = {
+  there: goesOut,
+  back: comesIn,
+  refuse(error) {
+    throw error;
+  },
+};
+
+// A function that gives the value which the runtime does not change. What is not there has no tag, no fields and no items.
+function passing(shape, way) {
+  const pass = typeof shape === "string" ? integer(shape, way) : parts(shape, way);
+  return (value) => (value === null || value === undefined ? value : pass(value));
+}
+
+function parts(shape, way) {
+  if (shape.each) return list(shape.each, way);
+  if (shape.map) return map(shape.map, way);
+  return shape.fields ? fields(shape.fields, way) : cases(shape.cases, way);
+}
+
+// Of the integers of 32 bits with a sign, those from here on are the same for everybody.
+const plainFrom = (type) => (type === "s64" ? -(2 ** 31) : 0);
+
+function integer(type, way) {
+  const least = plainFrom(type);
+  return (value) => (typeof value === "number" && (value | 0) === value && value >= least ? value : way(value, type, false));
+}
+
+function fields(shapes, way) {
+  const names = Object.keys(shapes);
+  const passes = names.map((name) => passing(shapes[name], way));
+  return (value) => {
+    let mended = value;
+    let at = 0;
+    try {
+      for (; at < names.length; at++) mended = put(mended, value, names[at], passes[at](value[names[at]]), way);
+    } catch (refused) {
+      throw within(refused, `.${names[at]}`);
+    }
+    return mended;
+  };
+}
+
+function cases(shapes, way) {
+  const passes = new Map(Object.entries(shapes).map(([tag, shape]) => [tag, passing(shape, way)]));
+  return (value) => {
+    const pass = passes.get(value.tag);
+    if (pass === undefined) return value;
+    try {
+      return put(value, value, "val", pass(value.val), way);
+    } catch (refused) {
+      throw within(refused, `.${value.tag}`);
+    }
+  };
+}
+
+function list(shape, way) {
+  const type = INTEGERS[shape];
+  const least = type ? plainFrom(shape) : Infinity;
+  const pass = type ? (item) => way(item, shape, true) : passing(shape, way);
+  return (items) => {
+    if (type && items instanceof type.list) return items;
+    if (!Array.isArray(items)) throw new Refused(`is of the type ${typeName(items)}, and no array`);
+    const length = items.length;
+    let mended = items;
+    let isWide = false;
+    let at = 0;
+    try {
+      for (; at < length; at++) {
+        const item = items[at];
+        if (typeof item === "number" && (item | 0) === item && item >= least) continue;
+        const passed = pass(item);
+        isWide ||= typeof passed === "bigint";
+        mended = put(mended, items, at, passed, way);
+      }
+    } catch (refused) {
+      throw within(refused, `[${at}]`);
+    }
+    return isWide ? type.list.from(mended, BigInt) : mended;
+  };
+}
+
+function map([key, inner], way) {
+  const [passKey, pass] = [key, inner].map((shape) => (shape === null ? (value) => value : passing(shape, way)));
+  return (value) => {
+    if (!(value instanceof Map)) throw new Refused(`is of the type ${typeName(value)}, and no Map`);
+    const mended = new Map();
+    for (const [name, item] of value) {
+      try {
+        mended.set(passKey(name), pass(item));
+      } catch (refused) {
+        throw within(refused, `[${name}]`);
+      }
+    }
+    return mended;
+  };
+}
+
+// What came in is new, and is mended where it stands. What goes out is the author's, and stays as it is.
+function put(mended, value, name, part, way) {
+  if (part === mended[name]) return mended;
+  if (mended === value && way === goesOut) mended = Array.isArray(value) ? [...value] : Object.create(value);
+  define(mended, name, part);
+  return mended;
+}
+
+function define(holder, name, value) {
+  Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
 }

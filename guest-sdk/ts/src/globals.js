@@ -1,6 +1,7 @@
 // What QuickJS does not bring along and nearly every program wants: `console`, `TextEncoder`, `TextDecoder`. What is there already stays.
 import stdout from "wasi:cli/stdout@0.2.6";
 import stderr from "wasi:cli/stderr@0.2.6";
+import { trace } from "./trace.js";
 
 /** UTF-8 of a text. A half of a surrogate pair becomes U+FFFD. */
 export function encode(text) {
@@ -44,18 +45,8 @@ function character(bytes, at) {
   return fits ? [code, more + 1] : [-1, 1];
 }
 
-/** A value as the console shows it: texts as they are, errors with their stack, the rest as JSON. */
-export function show(value) {
-  if (typeof value === "string") return value;
-  if (value instanceof Error) return `${value.name}: ${value.message}${value.stack ? `\n${value.stack.trimEnd()}` : ""}`;
-  if (value instanceof Uint8Array) return `Uint8Array(${value.length})`;
-  try {
-    const text = JSON.stringify(value, (_, part) => (typeof part === "bigint" ? `${part}` : part));
-    return text ?? String(value);
-  } catch {
-    return String(value);
-  }
-}
+/** A value as the console shows it: texts as they are, errors with their stack and causes, the rest as JSON. */
+export const show = (value) => (value instanceof Uint8Array ? `Uint8Array(${value.length})` : trace(value));
 
 // What one write of WASI takes.
 const WRITE_BYTES_MAX = 4096;

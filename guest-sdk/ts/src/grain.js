@@ -1,10 +1,11 @@
 // The border between JavaScript's exceptions and WIT's results.
 import exit from "wasi:cli/exit@0.2.6";
-import { err } from "./globals.js";
+import { err, show } from "./globals.js";
+import { trace } from "./trace.js";
 
 export class Err extends Error {
   constructor(payload) {
-    super(typeof payload === "string" ? payload : JSON.stringify(payload));
+    super(show(payload));
     this.name = "Err";
     // The runtime takes a method's `err` from the property of this name.
     this.payload = payload;
@@ -12,9 +13,17 @@ export class Err extends Error {
 }
 
 // An error that nobody meant as an answer. The runtime would make an `err` of it where that is a text, and commit the turn.
+// Its last words begin with "Uncaught": so the node tells it from a guest that ended itself.
 export function trap(error) {
-  err(error);
+  err(`Uncaught ${trace(error)}`);
   exit.exit({ tag: "err" });
+}
+
+// What a method threw, unless it is an answer: an `Err`, or a text.
+function judge(error) {
+  const answers = typeof error === "string" || (typeof error === "object" && error !== null && Object.hasOwn(error, "payload"));
+  if (!answers) trap(error);
+  throw error;
 }
 
 export function grain(methods) {
@@ -22,10 +31,10 @@ export function grain(methods) {
   for (const name of names(methods)) {
     guarded[name] = (...values) => {
       try {
-        return methods[name](...values);
+        const answer = methods[name](...values);
+        return typeof answer?.then === "function" ? answer.then(undefined, judge) : answer;
       } catch (error) {
-        if (error instanceof Error && !Object.hasOwn(error, "payload")) trap(error);
-        throw error;
+        return judge(error);
       }
     };
   }

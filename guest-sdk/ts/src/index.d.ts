@@ -87,14 +87,25 @@
  * | `result` within a value            | `{ tag: "ok", val }` or `{ tag: "err", val }`     |
  * | `char`                             | a text of one character                           |
  *
- * QuickJS hands `u64` and `s64` over as numbers, which are exact up to 2^53. `granary build` names the functions that pass such integers. A
- * method that is called with a larger one is not run: the caller is told `guest-trap` with the argument's name, and nothing is changed.
- * What a method returns, and what a typed client answers, is rounded. Where larger ones matter, let the WIT say `string`, or two `u32`.
+ * QuickJS hands `u64` and `s64` over as numbers, which are exact up to 2^53. Beyond that nothing is rounded, it is refused, and so is a number
+ * that is not whole or not within the type. `granary build` names the functions that pass such integers.
+ *
+ * | such an integer in                        | what happens                                                                     |
+ * |-------------------------------------------|----------------------------------------------------------------------------------|
+ * | an argument of a method                   | the method is not run; its caller is told `guest-trap`, with the place           |
+ * | what a method returns, or its `err`       | the turn leaves no trace; its caller is told `guest-trap`, with the place        |
+ * | an argument of an imported function       | a `RangeError` names function and place; nothing was called                      |
+ * | the answer of an imported function        | a `RangeError` names function and place; what was called has done its work        |
+ *
+ * Imported functions are the methods of typed clients and those of other interfaces. Where an integer goes out it may be a `bigint`; beyond
+ * 2^53 that is taken within a list only, where `BigUint64Array` and `BigInt64Array` will do, too. Where such integers have to come in, or go
+ * out alone, let the WIT say `string`, or two `u32`.
  *
  * # Types from the WIT
  *
  * `granary build` writes what the WIT says to `target/granary/KIND/wit.d.ts`, a module for each interface, and checks the types of a
- * TypeScript kind against it: each method of an exported interface, and everything that is imported. Types can be taken from there:
+ * TypeScript kind against it: each method of an exported interface, and everything that is imported. A type with 64-bit integers is there
+ * twice: `Item` comes in with numbers, `Out.Item` goes out and may have `bigint`s. Types can be taken from there:
  *
  * ```ts
  * import type { Exports } from "demo:counter/counter@0.1.0";

@@ -86,6 +86,9 @@ test("arguments and answers of calls are JSON, and their failures say whether th
   assert.deepEqual(calls.options(), { timeout: null, idempotencyKey: null });
   assert.deepEqual(calls.options({ timeoutMs: 2, idempotencyKey: "k" }), { timeout: 2e6, idempotencyKey: "k" });
   stock.send("note", ["x"], { delayMs: 1500 });
+  for (const delayMs of [NaN, Infinity, 1e10]) {
+    assert.throws(() => stock.send("note", ["x"], { delayMs }), { name: "RangeError", message: new RegExp(`^delayMs is ${delayMs}:`) });
+  }
   assert.deepEqual(host.sent, [["stock/tea", "note", ["x"], 1500]]);
 });
 
@@ -116,11 +119,51 @@ test("an Err is an answer; any other error is a trap with its message and stack"
   const api = grain(new Api());
   assert.throws(() => api.fail(), (error) => error.payload.val === 7);
   assert.throws(() => api.plain(), (error) => error === "words");
+  assert.equal(new Err({ ids: [1n] }).message, '{"ids":["1"]}', "JSON has no `bigint`");
   assert.equal(api.fine(), "fail");
   assert.equal(host.trapped, false);
   assert.throws(() => api.broken());
   assert.equal(host.trapped, true);
-  assert.match(host.lines.stderr.join("\n"), /TypeError: my words\n.*broken/s);
+  assert.match(host.lines.stderr.join("\n"), /^Uncaught TypeError: my words\n.*broken/s);
+});
+
+test("whatever is thrown, also by what is awaited, is told with its causes", async () => {
+  const api = grain({
+    thing() {
+      throw { a: 1n };
+    },
+    async later() {
+      throw new Error("outer", { cause: new TypeError("inner", { cause: "the disk" }) });
+    },
+    async refuse() {
+      throw new Err("no");
+    },
+  });
+  let host = new Host();
+  assert.throws(() => api.thing());
+  assert.equal(host.trapped, true);
+  assert.equal(host.lines.stderr.join("\n"), 'Uncaught {"a":"1"}');
+  host = new Host();
+  await assert.rejects(api.later());
+  assert.equal(host.trapped, true);
+  assert.match(host.lines.stderr.join("\n"), /^Uncaught Error: outer\n.*Caused by: TypeError: inner\n.*Caused by: the disk$/s);
+  host = new Host();
+  await assert.rejects(api.refuse(), (error) => error.payload === "no");
+  assert.equal(host.trapped, false);
+});
+
+test("a promise that fails is judged in the same way", async () => {
+  const host = new Host();
+  const api = grain({
+    fail: async () => { throw new Err("no"); },
+    broken: async () => { throw new TypeError("my words"); },
+    fine: async () => 7,
+  });
+  await assert.rejects(api.fail(), (error) => error.payload === "no");
+  assert.equal(await api.fine(), 7);
+  assert.equal(host.trapped, false);
+  await assert.rejects(api.broken());
+  assert.equal(host.trapped, true);
 });
 
 test("shapes check what they say", () => {

@@ -3,6 +3,7 @@
 //! Rust and the script languages have generators of their own that run inside their tool chains. For C (and Zig, which reads C
 //! headers) and Go the bindings are made here, so that no generator has to be installed; for TypeScript the types are.
 
+mod exact;
 mod typescript;
 mod wide;
 
@@ -12,8 +13,11 @@ use std::path::Path;
 
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::{PackageId, ParseError, Resolve, ResolveError, WorldId, WorldItem};
+use wit_parser::{
+    Function, PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind, WorldId, WorldItem,
+};
 
+pub use exact::ExactImport;
 pub use typescript::Expected;
 pub use wide::Wide;
 
@@ -35,9 +39,26 @@ pub enum WorldError {
     /// The WIT does not parse, or names something that is not there. The text shows file, line and column where they are known.
     #[error("{0}")]
     Wit(String),
+    /// It names a package that is not beside it. The text shows file, line and column.
+    #[error("{text}")]
+    NoPackage {
+        /// The package, `wasi:keyvalue@0.2.0`.
+        package: String,
+        /// Where it is named.
+        text: String,
+    },
     /// It parses, but says nothing of a component.
     #[error("{0}")]
     NoWorld(String),
+}
+
+/// A function that gives way while it waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AsyncFunction {
+    /// The function with its interface: `api.wait`.
+    pub name: String,
+    /// Whether the component offers it; else it uses it.
+    pub is_exported: bool,
 }
 
 /// A file of generated bindings.
@@ -67,7 +88,7 @@ impl World {
         let mut resolve = Resolve::default();
         let (package, _) = resolve
             .push_path(folder)
-            .map_err(|error| WorldError::Wit(heart(&resolve, &error)))?;
+            .map_err(|error| wrong(&resolve, &error))?;
         let worlds = &resolve.packages[package].worlds;
         let own = || {
             worlds
@@ -116,21 +137,34 @@ impl World {
 
     /// Whether one of its functions, imported or exported, is an `async func`.
     pub fn is_async(&self) -> bool {
+        !self.async_functions().is_empty()
+    }
+
+    /// Its functions that are an `async func`: the exported ones, then the imported ones.
+    pub fn async_functions(&self) -> Vec<AsyncFunction> {
         let world = &self.resolve.worlds[self.world];
-        world
-            .imports
-            .values()
-            .chain(world.exports.values())
-            .any(|item| match item {
-                WorldItem::Function(function) => function.kind.is_async(),
-                WorldItem::Interface { id, .. } => {
-                    let functions = self.resolve.interfaces[*id].functions.values();
-                    functions
-                        .into_iter()
-                        .any(|function| function.kind.is_async())
+        let exports = world.exports.values().map(|item| (item, true));
+        let items = exports.chain(world.imports.values().map(|item| (item, false)));
+        let mut found = Vec::new();
+        for (item, is_exported) in items {
+            let mut add = |name: String, function: &Function| {
+                if function.kind.is_async() {
+                    found.push(AsyncFunction { name, is_exported });
                 }
-                WorldItem::Type { .. } => false,
-            })
+            };
+            match item {
+                WorldItem::Function(function) => add(function.name.clone(), function),
+                WorldItem::Interface { id, .. } => {
+                    let interface = &self.resolve.interfaces[*id];
+                    let of = interface.name.as_deref().unwrap_or_default();
+                    for function in interface.functions.values() {
+                        add(format!("{of}.{}", function.item_name()), function);
+                    }
+                }
+                WorldItem::Type { .. } => {}
+            }
+        }
+        found
     }
 
     /// Header and source for C, `NAME.h` and `NAME.c` after the world's name, and an object file that carries the world.
@@ -184,6 +218,20 @@ impl World {
     }
 }
 
+/// An error of the parser, and which package is missing if that is all.
+fn wrong(resolve: &Resolve, error: &anyhow::Error) -> WorldError {
+    let text = heart(resolve, error);
+    let meaning = error.chain().last();
+    let meaning = meaning.and_then(|cause| cause.downcast_ref::<ResolveError>());
+    match meaning.map(ResolveError::kind) {
+        Some(ResolveErrorKind::PackageNotFound { requested, .. }) => WorldError::NoPackage {
+            package: requested.to_string(),
+            text,
+        },
+        Some(_) | None => WorldError::Wit(text),
+    }
+}
+
 /// The last cause of an error with its file, line and column; how the parser came there is no help.
 fn heart(resolve: &Resolve, error: &anyhow::Error) -> String {
     let last = error.chain().last();
@@ -230,6 +278,11 @@ mod tests {
                 "{error}"
             );
         }
+        let missing = open("package a:b;\nworld grain {\n  import c:d/e@1.0.0;\n}\n");
+        assert!(
+            matches!(&missing, Err(WorldError::NoPackage { package, .. }) if package == "c:d@1.0.0"),
+            "{missing:?}"
+        );
         let several = format!("{API}world one {{ export api; }}\nworld two {{ export api; }}\n");
         assert!(open(API).unwrap_err().to_string().contains("has no world"));
         assert!(
@@ -257,6 +310,23 @@ mod tests {
             "{go:?}"
         );
         assert!(!world.is_async() && world.namespaces().contains("a"));
+    }
+
+    #[test]
+    fn async_functions_are_named_with_their_side() {
+        let wit = "package a:b@0.1.0;
+            interface api { get: func() -> u32; wait: async func(ms: u32) -> u32; }
+            interface other { pause: async func(); }
+            world grain { import other; export api; export later: async func(); }";
+        let world = open(wit).unwrap();
+        let names: Vec<(String, bool)> = world
+            .async_functions()
+            .into_iter()
+            .map(|function| (function.name, function.is_exported))
+            .collect();
+        let expected = [("later", true), ("api.wait", true), ("other.pause", false)];
+        assert_eq!(names, expected.map(|(name, side)| (name.to_owned(), side)));
+        assert!(world.is_async());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) const COUNTER: [(&str, Check); 5] = [
 ];
 
 /// What its torture guest does.
-pub(super) const TORTURE: [(&str, Check); 13] = [
+pub(super) const TORTURE: [(&str, Check); 15] = [
     ("numbers", boxed!(numbers)),
     ("64-bit integers", boxed!(long_integers)),
     ("integers beyond 2^53", boxed!(wide_integers)),
@@ -36,14 +36,22 @@ pub(super) const TORTURE: [(&str, Check); 13] = [
     ("records, variants", boxed!(records_and_variants)),
     ("`err` answers", boxed!(an_err_is_an_answer)),
     ("exceptions", boxed!(an_exception_leaves_no_trace)),
+    (
+        "file and line of an exception",
+        boxed!(an_exception_has_a_place),
+    ),
     ("exit", boxed!(an_exit_ends_the_activation_only)),
     ("limits", boxed!(limits)),
     ("log", boxed!(log)),
     ("calls, context", boxed!(calls_and_context)),
+    ("`activate`", boxed!(activation)),
 ];
 
-/// The last column: filled after the node was killed and started again.
+/// Filled after the node was killed and started again.
 pub(super) const SURVIVED: (&str, Check) = ("`kill -9`", boxed!(survived));
+
+/// Filled after the torture guests were deployed a second time.
+pub(super) const UPGRADED: (&str, Check) = ("upgrade, `migrate`", boxed!(upgraded));
 
 async fn same(client: &Client, guest: &str, method: &str, value: Value) {
     let answer = client
@@ -262,10 +270,83 @@ async fn an_exception_leaves_no_trace(client: Client, guest: &'static str) {
     assert_eq!(has(&client, &grain, "thrown").await, false);
 }
 
+/// What the file is called that throws, and what stands between its name and the line.
+const PLACES: [(&str, &str); 6] = [
+    ("torture-rust", "lib.rs:"),
+    ("torture-c", "trouble.c:"),
+    ("torture-zig", "grain.zig:"),
+    ("torture-go", "trouble.go:"),
+    ("torture-ts", "grain.ts:"),
+    ("torture-python", "app.py\", line "),
+];
+
+async fn an_exception_has_a_place(client: Client, guest: &'static str) {
+    let answer = client.call(&format!("{guest}/place"), "throw", json!(["sour"]));
+    let problem = answer.await.problem(500);
+    let detail = problem.0["detail"].as_str().unwrap_or_default();
+    let place = PLACES.iter().find(|(name, _)| *name == guest);
+    let (_, before) = place.expect("every guest has one");
+    let line = detail.split_once(before).map(|(_, rest)| rest);
+    assert!(
+        line.is_some_and(|line| line.starts_with(|first: char| first.is_ascii_digit())),
+        "{detail}"
+    );
+}
+
+/// A text of the state, as it is kept.
+async fn kept(client: &Client, grain: &str, key: &str) -> String {
+    client.get(&format!("/v1/state/{grain}/{key}")).await.text()
+}
+
+async fn activation(client: Client, guest: &'static str) {
+    let grain = format!("{guest}/awake");
+    has(&client, &grain, "activated").await;
+    assert_eq!(kept(&client, &grain, "activated").await, "\"message\"");
+    let exit = client.call(&grain, "exit", json!([1])).await;
+    exit.problem(500).is("guest-trap", &[]);
+    has(&client, &grain, "activated").await;
+    assert_eq!(kept(&client, &grain, "activated").await, "\"recovery\"");
+
+    let locked = format!("{guest}/locked");
+    client
+        .send(
+            client
+                .request(reqwest::Method::PUT, &format!("/v1/state/{locked}/locked"))
+                .body("true"),
+        )
+        .await
+        .ok();
+    let refused = client.call(&locked, "has", json!(["locked"])).await;
+    let problem = refused.problem(503);
+    problem.is("unavailable", &["'activate' hook refused: it is locked"]);
+    assert_eq!(problem.outcome(), "not-started");
+}
+
+/// Leaves state behind that the next revision migrates.
+async fn upgraded(client: Client, guest: &'static str) {
+    let grain = format!("{guest}/fail");
+    until("the next revision answers", || async {
+        let reply = client.call(&grain, "has", json!(["failed"])).await;
+        (reply.header("grain-revision") == "2")
+            .then(|| assert_eq!(reply.ok(), true, "state is kept"))
+    })
+    .await;
+    assert_eq!(kept(&client, &grain, "migrated").await, "1");
+    // Only where there was state of another revision.
+    let fresh = format!("{guest}/fresh");
+    assert_eq!(has(&client, &fresh, "migrated").await, false);
+}
+
 async fn an_exit_ends_the_activation_only(client: Client, guest: &'static str) {
     let grain = format!("{guest}/exit");
     let answer = client.call(&grain, "exit", json!([3])).await;
-    answer.problem(500).is("guest-trap", &["exit"]);
+    let problem = answer.problem(500);
+    problem.is("guest-trap", &["ended itself with a failure status"]);
+    assert!(
+        !problem.0.to_string().contains("exit(1)"),
+        "no status that nobody gave: {}",
+        problem.0
+    );
     assert_eq!(has(&client, &grain, "anything").await, false, "it goes on");
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{KNOWN, LANGUAGES, Language, Seen, checks};
+use super::{KNOWN, LANGUAGES, Language, Seen, builds, checks};
 use crate::harness::{Cli, Node, guests, repository};
 
 /// Calls that one figure is the median of.
@@ -18,10 +18,26 @@ What a grain in each language can do and what it costs. This page is written by 
 (`UPDATE_LANGUAGES=1 cargo test --release --workspace languages`), which fails when the first table is not what it sees.
 ";
 
+const DEPENDENCIES: &str = "
+## What a grain is built with
+
+What goes into a component is noticed wherever it lies: `granary build` makes it anew when one of these files has changed.
+
+- **Rust**: the dependencies of `Cargo.toml`, by cargo.
+- **C**: every `*.c` right in `src` (or in the kind's folder), and headers from anywhere. A library goes in with its sources.
+- **Zig**: every file below that of `grain.zig`, by its path. `build.zig` and its packages are not looked at.
+- **Go**: the modules that the project's own `go.mod` requires: from `vendor` after `go mod vendor`, else from Go's module cache or proxy;
+  `replace` may name a folder. `//go:embed` takes any file that is not hidden.
+- **JavaScript, TypeScript**: the packages of `node_modules` after `npm install`, bundled. One that needs Node's own modules does not go.
+- **Python**: packages that the `python3` on the path can import, or that lie in the kind's folder: `pip install --target . PACKAGE`. One with
+  compiled code does not go. A module that is imported by a computed name goes in, but a change of it is not noticed: `granary build --force`.
+";
+
 fn columns() -> impl Iterator<Item = &'static str> {
     let counter = checks::COUNTER.iter().map(|(name, _)| *name);
     let torture = checks::TORTURE.iter().map(|(name, _)| *name);
-    counter.chain(torture).chain([checks::SURVIVED.0])
+    let last = [checks::SURVIVED.0, builds::ASYNC, checks::UPGRADED.0];
+    counter.chain(torture).chain(last)
 }
 
 /// Why a language is known not to pass a check.
@@ -80,12 +96,12 @@ pub(super) async fn hold(node: &Node, all: &[Seen]) {
     let passing = passing(all);
     if std::env::var_os("UPDATE_LANGUAGES").is_some() {
         let costs = costs(node).await;
-        std::fs::write(file(), format!("{HEAD}{passing}{costs}")).unwrap();
+        std::fs::write(file(), format!("{HEAD}{passing}{DEPENDENCIES}{costs}")).unwrap();
         return;
     }
     let page = std::fs::read_to_string(file()).unwrap_or_default();
     assert!(
-        page.contains(&passing),
+        page.contains(&passing) && page.contains(DEPENDENCIES),
         "guest-sdk/LANGUAGES.md says something else; write it anew with UPDATE_LANGUAGES=1:\n{passing}"
     );
 }

@@ -46,8 +46,14 @@ fn the_sdk_binds_the_contract_in_one_place() {
         "the SDK's only generate! is there, once"
     );
     assert!(
-        text(&places[0]).contains("../../wit"),
-        "it reads wit/ in place"
+        text(&places[0]).contains("path: \"wit\""),
+        "it reads what lies in its package"
+    );
+    // A link in the repository, which becomes files where the package is packed or carried.
+    assert_eq!(
+        std::fs::read_link(root().join("guest-sdk/rust/wit")).unwrap(),
+        std::path::Path::new("../../wit"),
+        "which is wit/ in place"
     );
 }
 

@@ -107,6 +107,22 @@ fn both_licences_are_there_and_every_crate_names_them() {
     assert_none("license = \"Apache-2.0 OR MIT\" is missing in:", &findings);
 }
 
+/// Each is handed out alone. Copies, because packers of npm and Go leave links out.
+#[test]
+fn every_sdk_has_both_licences_and_a_readme() {
+    for package in ["c", "go", "python", "rust", "rust/macros", "ts"] {
+        for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let own = text(&format!("guest-sdk/{package}/{licence}"));
+            assert!(own == text(licence), "{package}: {licence} is another one");
+        }
+        let readme = text(&format!("guest-sdk/{package}/README.md"));
+        assert!(
+            readme.starts_with("# ") && readme.contains("granary"),
+            "{package}"
+        );
+    }
+}
+
 #[test]
 fn no_room_is_empty() {
     let root = toml("Cargo.toml");

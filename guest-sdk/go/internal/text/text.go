@@ -44,12 +44,3 @@ func digits(data []byte) ([]byte, bool) {
 	}
 	return bare, 0 < len(number)
 }
-
-// Shown is as much of a stored text as an error shows.
-func Shown(data []byte) string {
-	const most = 80
-	if len(data) <= most {
-		return string(data)
-	}
-	return string(bytes.ToValidUTF8(data[:most], nil)) + "…"
-}

@@ -1,5 +1,8 @@
 """A host for unit tests of a grain's code with plain `python -m unittest`, without a node.
 
+>>> from granary import testing                     # first: it finds `wit_world`, which `granary build` has left
+>>> import app
+
 >>> with testing.Host(key="tea") as host:
 ...     host.answers["stock/tea take"] = 4          # or a function of the arguments; raise CallError(...) inside to fail
 ...     buy(3)
@@ -7,16 +10,40 @@
 ...     assert host.sent == [("audit/2031", "taken", ["tea", 3], 0.0)]
 
 What the code prints goes where `print` always goes. `granary test` runs the built component instead.
+
+`granary build` leaves this package in `target/granary/sdk/python/src`, and the bindings of each kind in `target/granary/KIND/python`. With this
+package on the module path, say by `PYTHONPATH`, the bindings are found where there is one kind in Python; of several, put the one that is
+meant on the path, too.
 """
 
 import bisect
 import enum
+import importlib.util
 import json
-from types import SimpleNamespace
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 from granary import _host
 from granary.calls import CallError
 from granary.codec import to_json
+
+# The part of the runtime that bindings of an `async func` import; nothing of it is reached here.
+_RUNTIME = "componentize_py_runtime"
+
+
+def _find_bindings(made: Path) -> None:
+    """Makes `wit_world` of the one kind that was built beside this package a module."""
+    sys.modules.setdefault(_RUNTIME, ModuleType(_RUNTIME))
+    if importlib.util.find_spec("wit_world") is not None:
+        return
+    built = [world.parent for world in made.glob("*/python/wit_world")]
+    if len(built) == 1:
+        sys.path.append(str(built[0]))
+
+
+# Of `target/granary/sdk/python/src/granary/testing.py`.
+_find_bindings(Path(__file__).resolve().parents[4])
 
 
 class Host:

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::grains::HOOK_REFUSED;
+
 /// The exit codes. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -189,6 +191,10 @@ fn hint(case: &str, problem: &Value) -> Option<String> {
         "deadlock" => {
             "let one of the methods in the chain send one-way, or not call back".to_owned()
         }
+        // What the grain's own code refused is not short of anything.
+        "unavailable" if text("detail").is_some_and(|detail| detail.contains(HOOK_REFUSED)) => {
+            format!("granary logs {grain}; each further call runs the hook again")
+        }
         "overloaded" | "unavailable" => {
             "repeat it in a moment; granary doctor shows what is short".to_owned()
         }
@@ -252,6 +258,12 @@ mod tests {
         assert_eq!(
             app.to_string(),
             "cart/7 add: err {\"sold-out\":3}\n  outcome: the turn was committed\ntry: granary wit show cart says what each err means"
+        );
+        let refused = json!({ "detail": format!("the grain's 'activate' {HOOK_REFUSED}closed") });
+        let refused = problem("unavailable", 503, refused).hint;
+        assert!(
+            refused.starts_with("granary logs cart/7;") && !refused.contains("in a moment"),
+            "{refused}"
         );
         let circle = problem(
             "deadlock",

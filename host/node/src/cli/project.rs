@@ -14,13 +14,13 @@ use crate::cli::toolchain;
 use crate::manifest::sections::Language;
 use crate::manifest::{FILE_NAME, KindManifest, Manifest};
 use crate::project::build::{BuildError, Builder, Built, Freshness};
-use crate::project::template::{self, NewError};
+use crate::project::template::{self, NewError, Style};
 use crate::project::{Project, ProjectError};
 
 /// What `new` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  granary new shopping-list && cd shopping-list && granary dev\n  granary new shopping-list --lang python"
+    after_help = "Examples:\n  granary new shopping-list && cd shopping-list && granary dev\n  granary new shopping-list --lang python\n  granary new shopping-list --lang rust --code-first"
 )]
 pub struct NewArgs {
     /// The project's and the kind's name: a-z, 0-9 and '-'
@@ -29,6 +29,9 @@ pub struct NewArgs {
     /// The language to write it in
     #[arg(long, short, value_name = "LANG", value_enum, default_value = "rust")]
     lang: Language,
+    /// Derive the interface from the code, with the SDK and without a WIT file (Rust)
+    #[arg(long)]
+    code_first: bool,
     /// List the languages, and whether they can be built here
     #[arg(long, conflicts_with_all = ["name", "path"])]
     list: bool,
@@ -57,7 +60,12 @@ pub async fn new(terminal: &Terminal, args: &NewArgs) -> Result<(), Error> {
         return list(terminal).await;
     };
     let folder = args.path.clone().unwrap_or_else(|| PathBuf::from(name));
-    let files = template::write(name, args.lang, &folder).map_err(|e| new_error(&e))?;
+    let style = if args.code_first {
+        Style::CodeFirst
+    } else {
+        Style::WitFirst
+    };
+    let files = template::write(name, args.lang, style, &folder).map_err(|e| new_error(&e))?;
     let shown = folder.display();
     if terminal.is_json() {
         let language = args.lang.name();
@@ -96,7 +104,10 @@ async fn list(terminal: &Terminal) -> Result<(), Error> {
 
 fn new_error(error: &NewError) -> Error {
     let (exit, hint) = match error {
-        NewError::Name(_) | NewError::Word { .. } => (Exit::Usage, "a name such as shopping-list"),
+        NewError::Name(_) | NewError::Dashes(_) | NewError::Word { .. } | NewError::Sdk { .. } => {
+            (Exit::Usage, "a name such as shopping-list")
+        }
+        NewError::CodeFirst(_) => (Exit::Usage, "without --code-first, or --lang rust"),
         NewError::Exists(_) => (Exit::Failure, "another name, or --path DIR"),
         NewError::Write { .. } => (
             Exit::Failure,

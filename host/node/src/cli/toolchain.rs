@@ -1,16 +1,20 @@
 //! `toolchain`: what builds grains of each language, found, installed, looked at.
 
-use std::path::Path;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::cli::doctor::{Finding, Level, show};
 use crate::cli::exit::{Error, Exit};
-use crate::cli::terminal::{Terminal, Tone};
+use crate::cli::terminal::{Terminal, Tone, bytes};
 use crate::manifest::sections::Language;
 use crate::project::toolchain::install::{self, InstallError};
-use crate::project::toolchain::{self, Missing};
+use crate::project::toolchain::{self, Missing, Tool};
 
 /// What `toolchain` can do.
 #[derive(Debug, Subcommand)]
@@ -134,13 +138,18 @@ async fn install(terminal: &Terminal, args: &InstallArgs) -> Result<(), Error> {
     let mut results = Vec::new();
     for language in &args.languages {
         let wheel = terminal.wheel("Installing", language.title());
+        let said = Mutex::new(language.title().to_owned());
         let say = |line: &str| {
             wheel.set_message(line.to_owned());
+            line.clone_into(&mut said.lock());
             if wheel.is_hidden() {
                 terminal.note(line);
             }
         };
-        let done = install::install(*language, &say).await;
+        let done = tokio::select! {
+            done = install::install(*language, &say) => done,
+            never = show_growth(&wheel, &said) => match never {},
+        };
         wheel.finish_and_clear();
         let done = done.map_err(|error| install_error(*language, &error))?;
         if !terminal.is_json() {
@@ -158,6 +167,28 @@ async fn install(terminal: &Terminal, args: &InstallArgs) -> Result<(), Error> {
         terminal.json(&Value::Array(results));
     }
     Ok(())
+}
+
+/// How often somebody who waits is told how much has come.
+const GROWTH_TOLD: Duration = Duration::from_millis(500);
+
+/// Shows beside the words of an installation by how much its folder has grown: neither pip nor npm tells that to a program.
+async fn show_growth(wheel: &ProgressBar, said: &Mutex<String>) -> Infallible {
+    if wheel.is_hidden() {
+        return std::future::pending().await;
+    }
+    let size = || async {
+        let size = tokio::task::spawn_blocking(install::size).await;
+        size.unwrap_or_default()
+    };
+    let before = size().await;
+    loop {
+        tokio::time::sleep(GROWTH_TOLD).await;
+        let grown = size().await.saturating_sub(before);
+        if 0 < grown {
+            wheel.set_message(format!("{}, {}", said.lock(), bytes(grown)));
+        }
+    }
 }
 
 fn install_error(language: Language, error: &InstallError) -> Error {
@@ -224,6 +255,20 @@ fn folder() -> Finding {
     }
 }
 
+/// What to do about a tool that is there and does not run.
+fn mend(tool: &Tool, is_own: bool, language: &str) -> String {
+    if !is_own {
+        return format!(
+            "install {} anew, or take it off the path: granary toolchain install {language}",
+            tool.name
+        );
+    }
+    let quoted = |path: PathBuf| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+    let remains: Vec<String> = tool.remains().into_iter().map(quoted).collect();
+    let remains = remains.join(" ");
+    format!("rm -r {remains} && granary toolchain install {language}")
+}
+
 /// Runs the tools of a language. A broken one is worse than one that was never installed.
 async fn examine(language: Language, needed: bool) -> Vec<Finding> {
     let topic = language.name();
@@ -244,10 +289,7 @@ async fn examine(language: Language, needed: bool) -> Vec<Finding> {
         };
         if let Err(words) = tool.runs(&found).await {
             let what = format!("{} does not run: {words}", found.path.display());
-            let hint = format!(
-                "rm -r {} && granary toolchain install {topic}",
-                toolchain::home().display()
-            );
+            let hint = mend(tool, found.own, topic);
             return vec![Finding::bad(topic, what, hint)];
         }
     }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use granary_core::id::{Digest, KindName};
 use granary_core::limits::COMPONENT_BYTES_MAX;
-use granary_runtime::{Interface, World};
+use granary_runtime::{Interface, World, WorldError};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
@@ -15,7 +15,7 @@ use crate::manifest::sections::Language;
 use crate::manifest::{KindManifest, Source};
 use crate::project::clients::{self, ClientsError, Sources};
 use crate::project::language::{self, Job};
-use crate::project::stamp::Stamp;
+use crate::project::stamp::{self, Stamp};
 use crate::project::toolchain::{self, Missing, Say};
 use crate::project::wit::{self, WitError};
 use crate::project::{Project, carried};
@@ -261,9 +261,14 @@ impl Builder {
         let merged = wit::merge(&wit, &job.wit(), language);
         let world = match merged {
             Ok(world) => Some(world),
-            // A Rust kind may derive its WIT from code, or read several folders: its own macro will say what is wrong.
-            Err(WitError::NoFolder(_)) if language == Language::Rust => None,
-            Err(why) if language == Language::Rust => {
+            // A Rust kind may derive its WIT from code, and then have a folder with clients of other kinds and nothing of its own.
+            Err(WitError::NoFolder(_) | WitError::World(WorldError::NoWorld(_)))
+                if language == Language::Rust =>
+            {
+                None
+            }
+            Err(_) if language == Language::Rust && !wit::says_something(&wit) => None,
+            Err(why) if language == Language::Rust && why.is_package_elsewhere() => {
                 say(&format!("{name}: its doc comments are left out: {why}"));
                 None
             }
@@ -278,7 +283,13 @@ impl Builder {
         let bytes = finish(name, raw, merged.as_deref(), world.as_ref(), say)?;
         let built = self.leave(project, kind, bytes)?;
         let elsewhere = language::inputs_elsewhere(&job);
-        Stamp::new(job.source, &settings, elsewhere, built.digest).keep(&job.work);
+        Stamp::new(
+            stamp::Sources::from(&job),
+            &settings,
+            elsewhere,
+            built.digest,
+        )
+        .keep(&job.work);
         Ok(built)
     }
 
@@ -320,11 +331,11 @@ fn unchanged(
     job: &Job<'_>,
     settings: &[String],
 ) -> Option<Built> {
-    let stamp = Stamp::read(&job.work)?;
+    let kept = Stamp::read(&job.work)?;
     let path = component_path(project, kind);
     let bytes = std::fs::read(&path).ok()?;
     let digest = Digest(Sha256::digest(&bytes).into());
-    if !stamp.holds(job.source, settings, digest) {
+    if !kept.holds(stamp::Sources::from(job), settings, digest) {
         return None;
     }
     // The manifest's methods may have changed: they are held against the component again.

@@ -31,7 +31,9 @@ pub(crate) fn write_all<'a>(
 /// The SDKs and the contract in one word: what is built with others is built anew.
 pub(crate) fn fingerprint() -> String {
     let mut hasher = Sha256::new();
-    for files in [CONTRACT, SDK_C, SDK_GO, SDK_PYTHON, SDK_TS, GO_PACKAGE] {
+    for files in [
+        CONTRACT, SDK_C, SDK_GO, SDK_PYTHON, SDK_RUST, SDK_TS, GO_PACKAGE,
+    ] {
         for (path, bytes) in files {
             hasher.update(path);
             hasher.update(bytes.len().to_le_bytes());

@@ -79,7 +79,7 @@ impl ClientsError {
             Self::NoKind { package, kind, .. } => {
                 let package = package.split('@').next().unwrap_or(package);
                 format!(
-                    "name the kind in the manifest: [kinds.….clients] \"{package}\" = \"KIND\"; or start the node that runs it, with --url; or granary wit client {kind} -o wit/deps"
+                    "name the kind in the manifest: [kinds.….clients] \"{package}\" = \"KIND\"; or start the node that runs it, with --url; or granary wit client {kind} --into wit/deps"
                 )
             }
             Self::Name { .. } => "call the package NAMESPACE:KIND-client".to_owned(),

@@ -6,9 +6,11 @@
 
 pub mod c;
 pub mod go;
+mod go_modules;
 pub mod python;
 pub mod rust;
 pub mod script;
+mod script_guard;
 pub mod zig;
 
 use std::collections::BTreeSet;
@@ -18,7 +20,7 @@ use std::process::{Output, Stdio};
 
 use granary_core::id::KindName;
 use granary_runtime::World;
-use granary_runtime::world::Generated;
+use granary_runtime::world::{AsyncFunction, Generated};
 use tokio::process::Command;
 
 use crate::manifest::sections::Language;
@@ -243,6 +245,7 @@ pub(super) fn last_part(text: &str) -> String {
 pub async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     std::fs::create_dir_all(&job.work)
         .map_err(|error| job.file_error((job.work.clone(), error)))?;
+    refuse_async(job)?;
     match job.language {
         Language::Rust => rust::build(job).await,
         Language::C => c::build(job).await,
@@ -253,15 +256,101 @@ pub async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     }
 }
 
+/// Refuses what the language's tools would answer with a crash of their own.
+fn refuse_async(job: &Job<'_>) -> Result<(), BuildError> {
+    let functions = job.world.map(World::async_functions).unwrap_or_default();
+    let Some((what, hint)) = async_trouble(job.language, &functions) else {
+        return Ok(());
+    };
+    Err(job.unfit(what, hint))
+}
+
+/// Why a language cannot have one of these functions, and what to do.
+fn async_trouble(language: Language, functions: &[AsyncFunction]) -> Option<(String, String)> {
+    let title = language.title();
+    match language {
+        Language::Rust | Language::Python => None,
+        Language::C | Language::Zig | Language::Go => {
+            let function = functions.iter().find(|function| function.is_exported)?;
+            Some((
+                format!("the WIT says `{}: async func`, and {title} builds no async func", function.name),
+                "say `func` there, or write this kind in Rust, Python or TypeScript, which build them".to_owned(),
+            ))
+        }
+        Language::Js | Language::Ts => {
+            let function = functions.iter().find(|function| !function.is_exported)?;
+            Some((
+                format!("the world imports `{}: async func`, and {title} can offer an async func but not use one", function.name),
+                "say `include granary:grain/imports` instead of async-imports, or write this kind in Rust or Python".to_owned(),
+            ))
+        }
+    }
+}
+
 /// Files outside the kind's folder that went into the last build, as far as the language's tools say.
 pub fn inputs_elsewhere(job: &Job<'_>) -> BTreeSet<PathBuf> {
     match job.language {
         Language::Rust => rust::inputs_elsewhere(job),
-        Language::C
-        | Language::Zig
-        | Language::Go
-        | Language::Js
-        | Language::Ts
-        | Language::Python => BTreeSet::new(),
+        Language::C => c::inputs_elsewhere(job),
+        Language::Go => go::inputs_elsewhere(job),
+        Language::Js | Language::Ts => script::inputs_elsewhere(job),
+        Language::Python => python::inputs_elsewhere(job),
+        // Neither an import nor an embedded file may lie outside the folder of the module.
+        Language::Zig => BTreeSet::new(),
+    }
+}
+
+/// The files of each rule of a list as compilers write it for `make`: `made: input input …`.
+fn dependencies(list: &str) -> Vec<Vec<PathBuf>> {
+    // A line goes on behind a backslash, and one protects a blank within a name.
+    let list = list.replace("\\\n", " ").replace("\\ ", "\0");
+    let rules = list.lines().filter_map(|line| line.split_once(": "));
+    let files = rules.map(|(_, inputs)| {
+        let names = inputs.split_whitespace();
+        names
+            .map(|name| {
+                name.replace('\0', " ")
+                    .replace("$$", "$")
+                    .replace("\\#", "#")
+            })
+            .map(PathBuf::from)
+            .collect()
+    });
+    files.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn async_functions_are_refused_where_the_tools_cannot_build_them() {
+        let function = |is_exported| AsyncFunction {
+            name: "api.wait".to_owned(),
+            is_exported,
+        };
+        for language in Language::ALL {
+            let refuses =
+                |functions: &[AsyncFunction]| async_trouble(language, functions).is_some();
+            let (offered, used) = (refuses(&[function(true)]), refuses(&[function(false)]));
+            let expected = match language {
+                Language::Rust | Language::Python => (false, false),
+                Language::C | Language::Zig | Language::Go => (true, false),
+                Language::Js | Language::Ts => (false, true),
+            };
+            assert_eq!((offered, used), expected, "{language:?}");
+            assert!(!refuses(&[]));
+        }
+    }
+
+    #[test]
+    fn what_a_compiler_read_is_taken_from_its_list() {
+        let list = "/w/a.o: /s/a.c \\\n  /s/../sh\\ ared/limits.h /s/$$x.h\n\nb.o: b.c\nempty.h:\n";
+        let expected = [
+            vec!["/s/a.c", "/s/../sh ared/limits.h", "/s/$x.h"],
+            vec!["b.c"],
+        ]
+        .map(|files| files.into_iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(dependencies(list), expected);
     }
 }

@@ -14,6 +14,20 @@ use crate::project::carried;
 const ENDING: &str = ".in";
 /// Where Rust's macro looks for the contract. The other languages get it when they are built.
 const CONTRACT_FOLDER: &str = "wit/deps/granary-grain";
+/// Where the SDK of Rust lies, as every build leaves it: cargo and editors want it before the first.
+const SDK_FOLDER: &str = "target/granary/sdk/rust";
+
+/// Where a project's interface comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// From a WIT file.
+    WitFirst,
+    /// From the code.
+    CodeFirst,
+}
+
+/// Go's SDK is a module of this name, beside which the project's own cannot bear it.
+const SDK: &str = "granary";
 
 /// Why no project was written.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +35,9 @@ pub enum NewError {
     /// The name cannot be a kind's.
     #[error(transparent)]
     Name(#[from] IdError),
+    /// WIT does not take its dashes.
+    #[error("'{0}' has a dash with nothing beside it, which WIT does not take")]
+    Dashes(String),
     /// The name is a word of WIT or of the language.
     #[error("'{name}' is a word of {language}; choose another name")]
     Word {
@@ -29,6 +46,17 @@ pub enum NewError {
         /// Whose word it is.
         language: &'static str,
     },
+    /// The name is that of the SDK, which would be in its way.
+    #[error("'{name}' is the name of the SDK for {language}; choose another name")]
+    Sdk {
+        /// The name.
+        name: String,
+        /// Whose SDK.
+        language: &'static str,
+    },
+    /// The language's types say less than WIT needs.
+    #[error("{0} does not derive an interface from code; Rust does")]
+    CodeFirst(&'static str),
     /// There is something already.
     #[error("{0} exists already and is not empty")]
     Exists(String),
@@ -44,7 +72,7 @@ pub enum NewError {
 }
 
 /// Words of WIT, which becomes the home of the name in every language.
-const WIT_WORDS: &str = "as async bool borrow char constructor enum export f32 f64 flags from func future granary import include interface list \
+const WIT_WORDS: &str = "as async bool borrow char constructor enum export f32 f64 flags from func future import include interface list \
     option own package record resource result s16 s32 s64 s8 static stream string tuple type u16 u32 u64 u8 use variant wasi with world";
 
 /// Words that a language keeps for itself, where the name becomes one of its names.
@@ -82,14 +110,25 @@ fn words(language: Language) -> &'static str {
 }
 
 /// Writes a project into `folder`, which must be new or empty. Gives the written files.
-pub fn write(name: &str, language: Language, folder: &Path) -> Result<Vec<String>, NewError> {
+pub fn write(
+    name: &str,
+    language: Language,
+    style: Style,
+    folder: &Path,
+) -> Result<Vec<String>, NewError> {
     check(name, language)?;
-    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
-        || folder.is_file()
-    {
+    if style == Style::CodeFirst && language != Language::Rust {
+        return Err(NewError::CodeFirst(language.title()));
+    }
+    // A fresh repository is as good as nothing.
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    if entries.any(|entry| entry.file_name() != ".git") || folder.is_file() {
         return Err(NewError::Exists(folder.display().to_string()));
     }
-    let own = format!("{}/", language.name());
+    let own = match style {
+        Style::WitFirst => format!("{}/", language.name()),
+        Style::CodeFirst => format!("{}-code-first/", language.name()),
+    };
     let files = carried::TEMPLATES.iter().filter_map(|(path, bytes)| {
         let path = path.strip_prefix(&own)?.strip_suffix(ENDING)?;
         Some((
@@ -106,24 +145,28 @@ pub fn write(name: &str, language: Language, folder: &Path) -> Result<Vec<String
         source,
     };
     carried::write_all(folder, written).map_err(failed)?;
-    if language == Language::Rust {
-        let folder = folder.join(CONTRACT_FOLDER);
-        carried::write_all(&folder, carried::CONTRACT.iter().copied()).map_err(failed)?;
+    let beside = match (language, style) {
+        (Language::Rust, Style::WitFirst) => Some((CONTRACT_FOLDER, carried::CONTRACT)),
+        (Language::Rust, Style::CodeFirst) => Some((SDK_FOLDER, carried::SDK_RUST)),
+        _ => None,
+    };
+    if let Some((below, files)) = beside {
+        carried::write_all(&folder.join(below), files.iter().copied()).map_err(failed)?;
     }
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
 fn check(name: &str, language: Language) -> Result<(), NewError> {
     let kind = KindName::parse(name)?;
-    // WIT wants each part between dashes to begin with a letter.
-    let parts_fit = name
-        .split('-')
-        .all(|part| part.starts_with(|c: char| c.is_ascii_lowercase()));
-    if !parts_fit {
-        return Err(IdError::KindCharacter {
-            text: name.to_owned(),
-        }
-        .into());
+    // The name becomes one of WIT, which wants something on both sides of a dash.
+    if name.split('-').any(str::is_empty) {
+        return Err(NewError::Dashes(name.to_owned()));
+    }
+    if name == SDK && language == Language::Go {
+        return Err(NewError::Sdk {
+            name: name.to_owned(),
+            language: language.title(),
+        });
     }
     let homes = [("WIT", WIT_WORDS), (language.title(), words(language))];
     let taken = homes
@@ -164,7 +207,7 @@ mod tests {
         for language in Language::ALL {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("to-do");
-            let files = write("to-do", language, &path).unwrap();
+            let files = write("to-do", language, Style::WitFirst, &path).unwrap();
             let project = Project::open(&path).unwrap();
             assert_eq!(project.manifests[0].kinds[0].spec.name.as_str(), "to-do");
             let wit = std::fs::read_to_string(path.join("wit/to-do.wit")).unwrap();
@@ -180,29 +223,60 @@ mod tests {
                     "{language:?}: {needed} in {files:?}"
                 );
             }
-            let error = write("to-do", language, &path);
+            let error = write("to-do", language, Style::WitFirst, &path);
             assert!(matches!(error, Err(NewError::Exists(_))));
         }
     }
 
     #[test]
+    fn code_first_is_rust_alone_with_its_sdk_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("to-do");
+        let files = write("to-do", Language::Rust, Style::CodeFirst, &path).unwrap();
+        assert!(files.iter().all(|file| !file.starts_with("wit")));
+        for needed in ["Cargo.toml", "macros/Cargo.toml", "wit/state.wit"] {
+            assert!(path.join(SDK_FOLDER).join(needed).is_file(), "{needed}");
+        }
+        let other = folder.path().join("other");
+        let refused = write("to-do", Language::Go, Style::CodeFirst, &other);
+        assert!(matches!(refused, Err(NewError::CodeFirst("Go"))));
+        assert!(!other.exists());
+    }
+
+    #[test]
     fn a_name_that_the_language_or_wit_cannot_take_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let names = ["Shop", "a--b", "a-1", "enum", "world", ""];
+        let names = ["Shop", "a--b", "a-", "1-a", "enum", "world", ""];
         let cases = names.map(|name| (name, Language::Rust)).into_iter().chain([
             ("fn", Language::Zig),
             ("chan", Language::Go),
             ("lambda", Language::Python),
             ("typeof", Language::Ts),
+            ("granary", Language::Go),
         ]);
         for (name, language) in cases {
             assert!(
-                write(name, language, &folder.path().join("x")).is_err(),
+                write(name, language, Style::WitFirst, &folder.path().join("x")).is_err(),
                 "{name}"
             );
         }
         assert!(!folder.path().join("x").exists());
-        assert!(write("chan", Language::Rust, &folder.path().join("x")).is_ok());
+        for (at, name) in ["chan", "my-list-2", "granary"].into_iter().enumerate() {
+            let folder = folder.path().join(at.to_string());
+            write(name, Language::Rust, Style::WitFirst, &folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_fresh_repository_is_filled_and_anything_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        write("shop", Language::C, Style::WitFirst, folder.path()).unwrap();
+        assert!(folder.path().join("granary.toml").is_file());
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("notes"), "").unwrap();
+        let error = write("shop", Language::C, Style::WitFirst, other.path());
+        assert!(matches!(error, Err(NewError::Exists(_))));
     }
 
     #[test]

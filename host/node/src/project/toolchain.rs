@@ -7,6 +7,7 @@ pub mod install;
 pub mod rust;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -189,17 +190,21 @@ pub fn node_home() -> PathBuf {
 
 /// Where the compilers keep what they reuse from build to build.
 pub fn cache(name: &str) -> PathBuf {
-    home().join("cache").join(name)
+    home().join(CACHE).join(name)
 }
+
+/// The folder of the caches in that of the tool chains.
+pub(crate) const CACHE: &str = "cache";
 
 impl Tool {
     /// Finds the tool: its pinned version in the folder of the tool chains, else one on the path whose version does.
     pub async fn find(&self, language: Language) -> Result<Found, Missing> {
         let run = format!("granary toolchain install {}", language.name());
-        if self.registry == Registry::Npm && on_path("node").is_none() {
-            let why = format!("there is no `node` on the path, which runs {}", self.name);
-            let run = format!("install Node.js 20 or later, then: {run}");
-            return Err(Missing { why, run });
+        if self.registry == Registry::Npm {
+            node().await.map_err(|why| Missing {
+                why: format!("{why}, to run {}", self.name),
+                run: format!("install {NODE}, then: {run}"),
+            })?;
         }
         let own = self.installed();
         if let Some((version, path)) = &own
@@ -292,16 +297,43 @@ impl Tool {
         let Some(question) = self.ask else {
             return package_version(program, self.package);
         };
-        let mut command = Command::new(program);
-        command.arg(question).kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(20), command.output());
-        let output = output.await.ok()?.ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut words = text.split_whitespace();
-        words.find_map(|word| {
-            let word = word.trim_start_matches("go").trim_start_matches('v');
-            numbers(word).map(|_| word.to_owned())
-        })
+        version_of(program, question).await
+    }
+
+    /// What to remove so that the tool, and no other one, is installed anew.
+    pub fn remains(&self) -> Vec<PathBuf> {
+        match self.registry {
+            Registry::Pypi => {
+                let Some(packages) = site_packages(&python_home()) else {
+                    return Vec::new();
+                };
+                let package = self.package.replace('-', "_");
+                let of_program = Path::new(self.program).iter().next();
+                let belongs = |name: &str| {
+                    let info = name.strip_prefix(&package);
+                    info.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                        || of_program.is_some_and(|folder| folder == name)
+                };
+                let entries = std::fs::read_dir(packages).into_iter().flatten().flatten();
+                let mut remains: Vec<PathBuf> = entries
+                    .filter(|entry| entry.file_name().to_str().is_some_and(belongs))
+                    .map(|entry| entry.path())
+                    .collect();
+                remains.sort();
+                remains
+            }
+            Registry::Npm => {
+                let modules = node_home().join("node_modules");
+                let own = modules.join(self.package);
+                // The program itself is often a package of the machine's kind: `@esbuild/linux-x64`.
+                let text = std::fs::read(own.join("package.json")).unwrap_or_default();
+                let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+                let optional = json["optionalDependencies"].as_object().into_iter();
+                let optional = optional.flatten().map(|(name, _)| modules.join(name));
+                let folders = [own].into_iter().chain(optional);
+                folders.filter(|folder| folder.is_dir()).collect()
+            }
+        }
     }
 
     /// Whether a tool that was found runs at all. The error is what it said.
@@ -328,6 +360,45 @@ impl Tool {
         let ([major, minor], [below, below_minor]) = (self.least, self.below);
         format!("{major}.{minor} or later, below {below}.{below_minor}")
     }
+}
+
+/// What runs the packages of npm.
+pub const NODE: &str = "Node.js 20 or later";
+/// The first of its versions that does.
+const NODE_LEAST: [u32; 2] = [20, 0];
+
+/// Finds Node.js. The error is why there is none that does.
+pub async fn node() -> Result<PathBuf, String> {
+    // Every build asks several times, and each answer takes a process.
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found.clone());
+    }
+    let path = on_path("node")
+        .ok_or_else(|| format!("there is no `node` on the path: {NODE} is needed"))?;
+    let version = version_of(&path, "--version").await;
+    let version = version.unwrap_or_else(|| "of unknown version".to_owned());
+    if numbers(&version).is_none_or(|version| version < NODE_LEAST) {
+        let path = path.display();
+        return Err(format!(
+            "node {version} at {path} does not do: {NODE} is needed"
+        ));
+    }
+    Ok(FOUND.get_or_init(|| path).clone())
+}
+
+/// The version that a program says when it is asked.
+async fn version_of(program: &Path, question: &str) -> Option<String> {
+    let mut command = Command::new(program);
+    command.arg(question).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(20), command.output());
+    let output = output.await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_whitespace();
+    words.find_map(|word| {
+        let word = word.trim_start_matches("go").trim_start_matches('v');
+        numbers(word).map(|_| word.to_owned())
+    })
 }
 
 /// The first two numbers of a version.

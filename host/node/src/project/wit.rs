@@ -12,6 +12,8 @@ use crate::project::carried;
 const CONTRACT_FOLDER: &str = "deps/granary-grain";
 /// The world that bindings are generated for.
 const BUILT_WORLD: &str = "granary-built";
+/// The contract's package.
+const CONTRACT_NAME: &str = "granary:grain";
 /// How a package of the contract begins in WIT.
 const CONTRACT_PACKAGE: &str = "package granary:grain@";
 
@@ -36,6 +38,12 @@ pub enum WitError {
 }
 
 impl WitError {
+    /// Whether all that is wrong is a package that lies elsewhere: Rust's macro may be told of several folders.
+    pub fn is_package_elsewhere(&self) -> bool {
+        matches!(self, Self::World(WorldError::NoPackage { package, .. })
+            if package.split('@').next() != Some(CONTRACT_NAME))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -43,9 +51,11 @@ impl WitError {
                 "write wit/NAME.wit with a `world grain`; granary new shows how".to_owned()
             }
             Self::File { .. } => "free some space, or look at the folder's permissions".to_owned(),
-            Self::World(WorldError::Wit(text)) if text.contains("granary:grain") => {
+            Self::World(WorldError::Wit(text) | WorldError::NoPackage { text, .. })
+                if text.contains(CONTRACT_NAME) =>
+            {
                 format!(
-                    "correct it there; this granary has granary:grain@{}",
+                    "correct it there; this granary has {CONTRACT_NAME}@{}",
                     contract_version()
                 )
             }
@@ -65,6 +75,13 @@ fn contract_version() -> &'static str {
     let mut lines = texts.flat_map(str::lines);
     let version = lines.find_map(|line| line.strip_prefix(CONTRACT_PACKAGE)?.strip_suffix(';'));
     version.unwrap_or_default()
+}
+
+/// Whether a folder of WIT has a package of its own, and not only others in `deps`.
+pub fn says_something(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.path());
+    names.any(|path| path.extension().is_some_and(|end| end == "wit"))
 }
 
 /// Writes the WIT of `source` with the packages of `granary:grain` beside it to `merged`, and reads the world. Errors name the files in
@@ -97,6 +114,10 @@ pub fn merge(source: &Path, merged: &Path, language: Language) -> Result<World, 
         let (from, to) = (merged.display().to_string(), source.display().to_string());
         WitError::World(match error {
             WorldError::Wit(text) => WorldError::Wit(text.replace(&from, &to)),
+            WorldError::NoPackage { package, text } => WorldError::NoPackage {
+                package,
+                text: text.replace(&from, &to),
+            },
             WorldError::NoWorld(text) => WorldError::NoWorld(text),
         })
     };

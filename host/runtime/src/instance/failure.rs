@@ -73,7 +73,7 @@ pub(crate) fn call_error(
     CallError::GuestTrap {
         detail: format!(
             "{}{}{}",
-            message(&error),
+            message(&error, &last_words),
             deep(trap, backtrace.len()),
             said(&last_words)
         ),
@@ -125,9 +125,24 @@ fn said(last_words: &str) -> String {
     }
 }
 
-fn message(error: &wasmtime::Error) -> String {
+/// How the SDK of JavaScript begins the last words of what nobody caught, before it ends the guest: an engine has no trap of its own for that.
+const UNCAUGHT: &str = "Uncaught ";
+
+/// What is known of a guest that ended itself. `wasi:cli/exit` has success and failure, whatever number the guest's own language was given;
+/// only its newer `exit-with-code` has more.
+fn ended(status: i32, last_words: &str) -> String {
+    let threw = last_words.lines().any(|line| line.starts_with(UNCAUGHT));
+    match status {
+        1 if threw => "the guest threw".to_owned(),
+        0 => "the guest called exit and ended itself with success".to_owned(),
+        1 => "the guest called exit and ended itself with a failure status".to_owned(),
+        status => format!("the guest called exit({status})"),
+    }
+}
+
+fn message(error: &wasmtime::Error, last_words: &str) -> String {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return format!("the guest called exit({})", exit.0);
+        return ended(exit.0, last_words);
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => {
@@ -177,10 +192,16 @@ mod tests {
     fn the_last_words_are_part_of_the_message() {
         assert_eq!(said(""), "");
         assert_eq!(said("oh no"), "; the guest said: oh no");
-        assert_eq!(
-            message(&wasmtime::Error::from(I32Exit(3))),
-            "the guest called exit(3)"
-        );
+        let exit = |status, words| message(&wasmtime::Error::from(I32Exit(status)), words);
+        assert_eq!(exit(3, ""), "the guest called exit(3)");
+        for (status, known) in [(0, "with success"), (1, "with a failure status")] {
+            let words = exit(status, "an earlier line");
+            assert!(
+                words.contains(known) && !words.contains('('),
+                "no number that nobody gave: {words}"
+            );
+        }
+        assert_eq!(exit(1, "a line\nUncaught Error: no"), "the guest threw");
         assert!(backtrace(&wasmtime::format_err!("none")).is_empty());
         assert!(deep(Some(Trap::MemoryOutOfBounds), KEPT_FRAMES).contains("`stack`"));
         assert_eq!(deep(Some(Trap::MemoryOutOfBounds), 3), "");

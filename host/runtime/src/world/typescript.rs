@@ -13,9 +13,13 @@ use wit_parser::{
 };
 
 use super::World;
+use super::wide::is_wide;
 
 /// The interface that an exported object has to fit.
 const EXPORTS: &str = "Exports";
+
+/// The namespace of those types that look different where they go out: what goes out may be a `bigint` where what comes in is a `number`.
+const OUT: &str = "Out";
 
 /// A function of the world that the author's module has to bring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +122,7 @@ pub(super) fn camel(name: &str) -> String {
     name.to_lower_camel_case()
 }
 
-/// Which way a value goes: what the host hands over is whole, what it takes may lack what is not there.
+/// Which way a value goes: what the host hands over is whole; what it takes may lack what is not there, and have a `bigint` for 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     In,
@@ -154,6 +158,7 @@ impl<'a> Writer<'a> {
         for (name, id) in &interface.types {
             text.push_str(&self.definition(name, *id));
         }
+        text.push_str(&self.outgoing(id));
         let free = || interface.functions.values().filter(|f| is_free(f));
         if uses.imported {
             let mut all = Vec::new();
@@ -205,6 +210,22 @@ impl<'a> Writer<'a> {
             "{shown}  export type {name} = {};\n",
             self.structure(ty, Way::In)
         )
+    }
+
+    /// The definitions of the types that look different where they go out.
+    fn outgoing(&self, id: InterfaceId) -> String {
+        let types = self.resolve.interfaces[id].types.iter();
+        let types = types.filter(|(_, id)| is_wide(self.resolve, &Type::Id(**id)));
+        let types: String = types
+            .map(|(name, id)| {
+                let structure = self.structure(&self.resolve.types[*id], Way::Out);
+                format!("    export type {} = {structure};\n", type_name(name))
+            })
+            .collect();
+        match types.is_empty() {
+            true => types,
+            false => format!("  export namespace {OUT} {{\n{types}  }}\n"),
+        }
     }
 
     fn class(&self, name: &str, id: TypeId) -> String {
@@ -287,6 +308,7 @@ impl<'a> Writer<'a> {
     fn ty(&self, ty: &Type, way: Way) -> String {
         match ty {
             Type::Bool => "boolean".to_owned(),
+            Type::U64 | Type::S64 if way == Way::Out => "number | bigint".to_owned(),
             Type::U8
             | Type::U16
             | Type::U32
@@ -305,11 +327,15 @@ impl<'a> Writer<'a> {
 
     fn defined(&self, id: TypeId, way: Way) -> String {
         let ty = &self.resolve.types[id];
+        let named = |name: &str| match way == Way::Out && is_wide(self.resolve, &Type::Id(id)) {
+            true => format!("{OUT}.{}", type_name(name)),
+            false => type_name(name),
+        };
         match &ty.name {
-            Some(name) if ty.owner == self.owner => type_name(name),
+            Some(name) if ty.owner == self.owner => named(name),
             Some(name) => match ty.owner {
                 TypeOwner::Interface(owner) => match self.resolve.id_of(owner) {
-                    Some(module) => format!("import(\"{module}\").{}", type_name(name)),
+                    Some(module) => format!("import(\"{module}\").{}", named(name)),
                     None => self.structure(ty, way),
                 },
                 TypeOwner::World(_) | TypeOwner::None => self.structure(ty, way),
@@ -323,7 +349,7 @@ impl<'a> Writer<'a> {
         match &ty.kind {
             TypeDefKind::Record(record) => {
                 let fields = record.fields.iter();
-                object(fields.map(|field| (camel(&field.name), self.ty(&field.ty, Way::In))))
+                object(fields.map(|field| (camel(&field.name), self.ty(&field.ty, way))))
             }
             TypeDefKind::Flags(flags) => {
                 let names = flags.flags.iter();
@@ -335,30 +361,30 @@ impl<'a> Writer<'a> {
             }
             TypeDefKind::Variant(variant) => {
                 let cases = variant.cases.iter();
-                union(
-                    cases.map(|case| (case.name.as_str(), case.ty.map(|ty| self.ty(&ty, Way::In)))),
-                )
+                union(cases.map(|case| (case.name.as_str(), case.ty.map(|ty| self.ty(&ty, way)))))
             }
             TypeDefKind::Result(result) => {
-                let payload = |ty: Option<Type>| ty.map(|ty| self.ty(&ty, Way::In));
+                let payload = |ty: Option<Type>| ty.map(|ty| self.ty(&ty, way));
                 union([("ok", payload(result.ok)), ("err", payload(result.err))].into_iter())
             }
             TypeDefKind::Option(inner) => self.option(inner, way),
             TypeDefKind::Tuple(tuple) => {
-                let types = tuple.types.iter().map(|ty| self.ty(ty, Way::In));
+                let types = tuple.types.iter().map(|ty| self.ty(ty, way));
                 format!("[{}]", types.collect::<Vec<_>>().join(", "))
             }
             TypeDefKind::List(Type::U8) => "Uint8Array".to_owned(),
             TypeDefKind::List(Type::S8) => "Int8Array".to_owned(),
+            TypeDefKind::List(Type::U64) if way == Way::Out => {
+                "Array<number | bigint> | BigUint64Array".to_owned()
+            }
+            TypeDefKind::List(Type::S64) if way == Way::Out => {
+                "Array<number | bigint> | BigInt64Array".to_owned()
+            }
             TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _) => {
-                format!("Array<{}>", self.ty(item, Way::In))
+                format!("Array<{}>", self.ty(item, way))
             }
             TypeDefKind::Map(key, value) => {
-                format!(
-                    "Map<{}, {}>",
-                    self.ty(key, Way::In),
-                    self.ty(value, Way::In)
-                )
+                format!("Map<{}, {}>", self.ty(key, way), self.ty(value, way))
             }
             TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => self.defined(*id, way),
             TypeDefKind::Type(inner) => self.ty(inner, way),
@@ -369,7 +395,7 @@ impl<'a> Writer<'a> {
     }
 
     fn option(&self, inner: &Type, way: Way) -> String {
-        let shown = self.ty(inner, Way::In);
+        let shown = self.ty(inner, way);
         match self.resolved(inner) {
             Some(TypeDefKind::Option(_)) => {
                 format!("{{ tag: \"none\" }} | {{ tag: \"some\"; val: {shown} }}")
@@ -587,5 +613,66 @@ declare module \"a:b/other@0.1.0\" {
 ";
         assert!(text.ends_with(expected), "{text}");
         assert_eq!(world.expected(), []);
+    }
+
+    #[test]
+    fn a_64_bit_integer_that_goes_out_may_be_a_bigint() {
+        let world = world(
+            "package a:b@0.1.0;
+             interface types {
+               record item { id: u64, all: list<s64>, kind: color }
+               enum color { red }
+             }
+             interface api {
+               use types.{item, color};
+               type ids = list<u64>;
+               turn: func(it: item, ids: ids, maybe: option<s64>) -> result<tuple<item, ids, option<u64>, color>, item>;
+             }
+             interface other {
+               use types.{item};
+               resource ref { put: func(it: list<item>) -> u64; }
+             }
+             world grain { import other; export api; export one: func(it: u64) -> s64; }",
+        );
+        let text = world.typescript(&BTreeSet::new());
+        let types = "
+declare module \"a:b/types@0.1.0\" {
+  export type Color = \"red\";
+  export type Item = { id: number; all: Array<number>; kind: Color };
+  export namespace Out {
+    export type Item = { id: number | bigint; all: Array<number | bigint> | BigInt64Array; kind: Color };
+  }
+";
+        let other = "
+declare module \"a:b/other@0.1.0\" {
+  export type Item = import(\"a:b/types@0.1.0\").Item;
+  export class Ref {
+    put(it: Array<Out.Item>): number;
+  }
+  export namespace Out {
+    export type Item = import(\"a:b/types@0.1.0\").Out.Item;
+  }
+";
+        let api = "
+declare module \"a:b/api@0.1.0\" {
+  export type Item = import(\"a:b/types@0.1.0\").Item;
+  export type Color = import(\"a:b/types@0.1.0\").Color;
+  export type Ids = Array<number>;
+  export namespace Out {
+    export type Item = import(\"a:b/types@0.1.0\").Out.Item;
+    export type Ids = Array<number | bigint> | BigUint64Array;
+  }
+  export interface Exports {
+    turn: (it: Item, ids: Ids, maybe: number | null) => [Out.Item, Out.Ids, number | bigint | null | undefined, Color];
+  }
+}
+";
+        for module in [types, other, api] {
+            assert!(text.contains(module), "{text}");
+        }
+        assert_eq!(
+            world.expected()[0].wanted,
+            "((it: number) => number | bigint)"
+        );
     }
 }

@@ -1,12 +1,8 @@
 //! Where a world passes 64-bit integers: the numbers of JavaScript hold them exactly up to 2^53 only.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
-use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
+use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldItem};
 
 use super::World;
-use super::typescript::{camel, is_free};
 
 /// The namespaces whose integers are no author's business: times, versions and sizes, all far below 2^53.
 const HOST: [&str; 2] = ["granary", "wasi"];
@@ -52,38 +48,6 @@ impl World {
             found.extend(wide(&self.resolve, function, place));
         }
     }
-
-    /// For each exported interface, by its name in JavaScript, the functions that take 64-bit integers, and for each of their parameters its
-    /// name and where the integers are in it: `{"counter": {"increment": [["by", "u64"]]}}`. Those of functions that the world exports by
-    /// itself stand under the empty name.
-    pub fn wide_arguments(&self) -> BTreeMap<String, Map<String, Value>> {
-        let mut objects: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-        let mut add = |object: String, function: &Function| {
-            let shapes = function.params.iter();
-            let shapes: Vec<Value> = shapes
-                .map(|parameter| json!([parameter.name, shape(&self.resolve, &parameter.ty)]))
-                .collect();
-            if shapes.iter().any(|shape| !shape[1].is_null()) {
-                let functions = objects.entry(object).or_default();
-                functions.insert(camel(&function.name), shapes.into());
-            }
-        };
-        for (key, item) in &self.resolve.worlds[self.world].exports {
-            match (key, item) {
-                (WorldKey::Interface(id), WorldItem::Interface { .. }) => {
-                    let interface = &self.resolve.interfaces[*id];
-                    let Some(name) = &interface.name else {
-                        continue;
-                    };
-                    let functions = interface.functions.values().filter(|f| is_free(f));
-                    functions.for_each(|function| add(camel(name), function));
-                }
-                (_, WorldItem::Function(function)) => add(String::new(), function),
-                (_, WorldItem::Interface { .. } | WorldItem::Type { .. }) => {}
-            }
-        }
-        objects
-    }
 }
 
 fn wide(resolve: &Resolve, function: &Function, name: String) -> Option<Wide> {
@@ -100,11 +64,19 @@ fn wide(resolve: &Resolve, function: &Function, name: String) -> Option<Wide> {
     })
 }
 
+/// Whether there is a 64-bit integer within a type.
+pub(super) fn is_wide(resolve: &Resolve, ty: &Type) -> bool {
+    let mut found = Vec::new();
+    places(resolve, ty, "", &mut found);
+    !found.is_empty()
+}
+
 /// Adds every place of a 64-bit integer within a type.
 fn places(resolve: &Resolve, ty: &Type, path: &str, found: &mut Vec<String>) {
     match ty {
         Type::U64 => found.push(format!("{path}: u64")),
         Type::S64 => found.push(format!("{path}: s64")),
+        Type::Id(id) if is_hosts(resolve, *id) => {}
         Type::Id(id) => {
             for (name, inner) in parts(&resolve.types[*id].kind) {
                 let path = name.map_or_else(|| path.to_owned(), |name| format!("{path}.{name}"));
@@ -126,8 +98,18 @@ fn places(resolve: &Resolve, ty: &Type, path: &str, found: &mut Vec<String>) {
     }
 }
 
+/// Whether a type is the host's: what clients of other kinds say about a call is no author's business either.
+fn is_hosts(resolve: &Resolve, id: TypeId) -> bool {
+    let TypeOwner::Interface(interface) = resolve.types[id].owner else {
+        return false;
+    };
+    let package = resolve.interfaces[interface].package;
+    let namespace = package.map(|package| resolve.packages[package].name.namespace.as_str());
+    namespace.is_some_and(|namespace| HOST.contains(&namespace))
+}
+
 /// What a type is made of, with the names of fields and cases. The items of a list have none.
-fn parts(kind: &TypeDefKind) -> Vec<(Option<String>, Type)> {
+pub(super) fn parts(kind: &TypeDefKind) -> Vec<(Option<String>, Type)> {
     match kind {
         TypeDefKind::Record(record) => {
             let fields = record.fields.iter();
@@ -167,72 +149,32 @@ fn parts(kind: &TypeDefKind) -> Vec<(Option<String>, Type)> {
     }
 }
 
-/// Where the 64-bit integers are in a value of JavaScript: null where there are none, else `"u64"`, `{"each": …}` for a list or map,
-/// `{"fields": {…}}` for a record or tuple, `{"cases": {…}}` for what has a tag.
-fn shape(resolve: &Resolve, ty: &Type) -> Value {
-    let kind = match ty {
-        Type::U64 => return "u64".into(),
-        Type::S64 => return "s64".into(),
-        Type::Id(id) => &resolve.types[*id].kind,
-        Type::Bool
-        | Type::U8
-        | Type::U16
-        | Type::U32
-        | Type::S8
-        | Type::S16
-        | Type::S32
-        | Type::F32
-        | Type::F64
-        | Type::Char
-        | Type::String
-        | Type::ErrorContext => return Value::Null,
-    };
-    if let TypeDefKind::Type(inner) = kind {
-        return shape(resolve, inner);
-    }
-    if let TypeDefKind::Option(inner) = kind
-        && !is_option(resolve, inner)
-    {
-        return shape(resolve, inner);
-    }
-    let is_tagged = matches!(
-        kind,
-        TypeDefKind::Variant(_) | TypeDefKind::Result(_) | TypeDefKind::Option(_)
-    );
-    let mut named = Map::new();
-    for (name, inner) in parts(kind) {
-        let inner = shape(resolve, &inner);
-        if inner.is_null() {
-            continue;
-        }
-        match name {
-            Some(name) if is_tagged => named.insert(name, inner),
-            Some(name) => named.insert(camel(&name), inner),
-            None if is_tagged => named.insert("some".to_owned(), inner),
-            None => return json!({ "each": inner }),
-        };
-    }
-    match named.is_empty() {
-        true => Value::Null,
-        false if is_tagged => json!({ "cases": named }),
-        false => json!({ "fields": named }),
-    }
-}
-
-fn is_option(resolve: &Resolve, ty: &Type) -> bool {
-    let Type::Id(id) = ty else {
-        return false;
-    };
-    let kind = &resolve.types[*id].kind;
-    if let TypeDefKind::Type(inner) = kind {
-        return is_option(resolve, inner);
-    }
-    matches!(kind, TypeDefKind::Option(_))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hosts_own_types_are_no_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let wit = "package a:b@0.1.0;
+            interface api {
+              use granary:grain/calls@0.1.0.{call-options};
+              with-options: func(options: call-options) -> u32;
+              add: func(by: u64, options: call-options);
+            }
+            world grain { import api; }";
+        let calls = "package granary:grain@0.1.0;
+            interface calls { record call-options { timeout: option<u64> } }";
+        std::fs::create_dir_all(folder.path().join("deps")).unwrap();
+        std::fs::write(folder.path().join("a.wit"), wit).unwrap();
+        std::fs::write(folder.path().join("deps/calls.wit"), calls).unwrap();
+        let wide = World::open(folder.path()).unwrap().wide();
+        assert_eq!(wide.len(), 1, "{wide:?}");
+        assert_eq!(
+            (wide[0].function.as_str(), wide[0].places.join(" ")),
+            ("api.add", "by: u64".to_owned())
+        );
+    }
 
     #[test]
     fn every_64_bit_integer_is_found_by_its_place() {
@@ -262,13 +204,6 @@ mod tests {
                 "api.deep (one: u64, two.1: u64)",
                 "other.get (result: u64)",
             ]
-        );
-        assert_eq!(
-            json!(world.wide_arguments()),
-            json!({ "": { "lookUp": [["at", "u64"]] }, "api": {
-                "add": [["by", "u64"], ["how", { "cases": { "many": { "each": { "fields": { "theId": "s64" } } } } }]],
-                "deep": [["one", { "cases": { "some": "u64" } }], ["two", { "fields": { "1": "u64" } }], ["three", null]],
-            } })
         );
     }
 }

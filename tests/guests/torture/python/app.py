@@ -2,6 +2,7 @@
 
 import sys
 
+import granary
 from granary import CallError, Err, calls, context, state
 from wit_world import exports
 
@@ -109,6 +110,18 @@ class Trouble(exports.Trouble):
 
     def has(self, key: str) -> bool:
         return state.get_bytes(key) is not None
+
+
+class Lifecycle(granary.Lifecycle):
+    def activate(self, reason) -> None:
+        if state.get_bytes("locked") is not None:
+            raise Err("it is locked")
+        state.set("activated", reason.name.lower())
+
+
+class Migration(granary.Migration):
+    def migrate(self, from_revision: int) -> None:
+        state.set("migrated", from_revision)
 
 
 class Journey(exports.Journey):

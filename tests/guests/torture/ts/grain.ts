@@ -1,6 +1,6 @@
 // Every type of WIT there and back, and every way to fail.
 
-import { CallError, calls, context, Err, grain, state } from "@granary/sdk";
+import { CallError, calls, context, Err, grain, type Lifecycle, type Migration, state } from "@granary/sdk";
 import process from "wasi:cli/exit@0.2.6";
 
 const same = <T>(value: T): T => value;
@@ -69,6 +69,20 @@ export const trouble = grain({
   },
 
   has: (key: string): boolean => state.getBytes(key) !== undefined,
+});
+
+export const lifecycle = grain<Lifecycle>({
+  activate(reason): void {
+    if (state.getBytes("locked") !== undefined) throw new Err("it is locked");
+    state.set("activated", reason);
+  },
+  deactivate(): void {},
+});
+
+export const migration = grain<Migration>({
+  migrate(from): void {
+    state.set("migrated", from);
+  },
 });
 
 function ask(kind: string, key: string, method: string, text: string): string {

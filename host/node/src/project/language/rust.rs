@@ -1,13 +1,17 @@
 //! Rust: the Cargo package in the kind's folder, built with the toolchain that [`toolchain::rust`] finds.
 
 use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
 
 use crate::project::build::BuildError;
-use crate::project::language::Job;
+use crate::project::carried;
+use crate::project::language::{Job, dependencies};
 use crate::project::toolchain;
 
 /// Runs cargo. Its messages are shown as they come: a first build takes a while.
@@ -18,6 +22,8 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         kind: kind.clone(),
         missing,
     })?;
+    // For a package that depends on it there.
+    job.carry_sdk("rust", carried::SDK_RUST)?;
     let mut command = found.cargo(folder).await;
     command
         .arg("--message-format=json-render-diagnostics")
@@ -32,22 +38,24 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     if job.quiet {
         command.arg("--quiet");
     }
-    let no_program = |source| BuildError::NoProgram {
-        kind: kind.clone(),
-        what: "cargo".to_owned(),
-        source,
-    };
-    let output = command
-        .spawn()
-        .map_err(no_program)?
-        .wait_with_output()
+    let (output, said) = run(&mut command)
         .await
-        .map_err(no_program)?;
-    if !output.status.success() {
-        return Err(BuildError::Failed {
+        .map_err(|source| BuildError::NoProgram {
             kind: kind.clone(),
-            what: "cargo build".to_owned(),
-            output: String::new(),
+            what: "cargo".to_owned(),
+            source,
+        })?;
+    if !output.status.success() {
+        return Err(match network(&said) {
+            Some(line) => job.unfit(
+                format!("cargo build failed: what it needs could not be downloaded: {line}"),
+                "look at the network; a proxy is named with HTTPS_PROXY, a mirror in .cargo/config.toml; then repeat",
+            ),
+            None => BuildError::Failed {
+                kind: kind.clone(),
+                what: "cargo build".to_owned(),
+                output: String::new(),
+            },
         });
     }
     let made = artifact(&output.stdout, folder).ok_or_else(|| {
@@ -68,31 +76,73 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     Ok(made)
 }
 
+/// Runs cargo. What it says is told as it comes, and given back.
+async fn run(command: &mut Command) -> Result<(Output, String), std::io::Error> {
+    if std::io::stderr().is_terminal() {
+        // Cargo sees no terminal, because its words go through here.
+        for (name, value) in [
+            ("CARGO_TERM_COLOR", "always"),
+            ("CARGO_TERM_PROGRESS_WHEN", "always"),
+            ("CARGO_TERM_PROGRESS_WIDTH", "80"),
+        ] {
+            if std::env::var_os(name).is_none() {
+                command.env(name, value);
+            }
+        }
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    let words = child.stderr.take();
+    let listen = async {
+        let mut said = Vec::new();
+        if let Some(mut words) = words {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = words.read(&mut part).await {
+                drop(std::io::stderr().write_all(&part[..length]));
+                said.extend_from_slice(&part[..length]);
+            }
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let (output, said) = tokio::join!(child.wait_with_output(), listen);
+    Ok((output?, said))
+}
+
+/// The line in which cargo says that nobody answers.
+fn network(said: &str) -> Option<&str> {
+    const SIGNS: [&str; 5] = [
+        "Could not resolve host",
+        "Couldn't connect to server",
+        "Could not connect to server",
+        "Timeout was reached",
+        "network failure seems to have happened",
+    ];
+    // An attempt that is repeated is told as a warning.
+    let lines = said.lines().filter(|line| !line.contains("warning"));
+    lines
+        .map(str::trim)
+        .find(|line| SIGNS.iter().any(|sign| line.contains(sign)))
+}
+
 /// Cargo's list of inputs in the kind's working folder.
 const INPUTS: &str = "inputs.d";
+
+/// The files of a folder, or of one above, that choose versions and flags.
+const CHOOSING: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "rust-toolchain",
+    ".cargo/config.toml",
+    ".cargo/config",
+];
 
 /// The sources of other packages of the workspace, as cargo lists them, and the files that choose versions.
 pub(super) fn inputs_elsewhere(job: &Job<'_>) -> BTreeSet<PathBuf> {
     let list = std::fs::read_to_string(job.work.join(INPUTS)).unwrap_or_default();
-    // `made: input input …`, where a blank within a name is escaped.
-    let inputs = list.lines().filter_map(|line| line.split_once(": "));
-    let mut files: BTreeSet<PathBuf> = inputs
-        .flat_map(|(_, inputs)| {
-            let joined = inputs.replace("\\ ", "\0");
-            let names: Vec<PathBuf> = joined
-                .split(' ')
-                .map(|name| name.replace('\0', " ").into())
-                .collect();
-            names
-        })
-        .collect();
-    for folder in job.source.ancestors().skip(1) {
-        let names =
-            ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].map(|name| folder.join(name));
-        files.extend(names.into_iter().filter(|file| file.is_file()));
-        let config = folder.join(".cargo/config.toml");
-        files.extend(Some(config).filter(|file| file.is_file()));
-    }
+    let mut files: BTreeSet<PathBuf> = dependencies(&list).into_iter().flatten().collect();
+    // Also those that are not there: one that comes is a change.
+    let folders = job.source.ancestors();
+    files.extend(folders.flat_map(|folder| CHOOSING.map(|name| folder.join(name))));
     files
 }
 
@@ -135,6 +185,17 @@ fn is_member(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_that_cannot_be_reached_is_told_from_a_program_that_is_wrong() {
+        let said = "warning: spurious network error (1 try remaining): [6] Couldn't resolve host name (Could not resolve host: packages.example)\n\
+                    error: failed to get `wit-bindgen` as a dependency\n\nCaused by:\n  [6] Could not resolve hostname (Could not resolve host: packages.example)\n";
+        assert!(
+            network(said)
+                .is_some_and(|line| line.contains("Could not resolve host: packages.example"))
+        );
+        assert_eq!(network("error[E0425]: cannot find value `network`\n"), None);
+    }
 
     #[test]
     fn the_component_is_the_packages_own_wasm_file() {

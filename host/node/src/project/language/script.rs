@@ -14,6 +14,7 @@ use crate::manifest::sections::Language;
 use crate::project::build::BuildError;
 use crate::project::carried;
 use crate::project::language::Job;
+use crate::project::language::script_guard::{self, Guard};
 use crate::project::toolchain::{COMPONENTIZE_QJS, ESBUILD, TYPESCRIPT};
 
 /// Bundles, then has the component made.
@@ -36,30 +37,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         check_types(job, world, (&entry, &types), &sdk).await?;
     }
     tell_wide(job, world);
-    let bundle = job.work.join("grain.mjs");
-    let mut command = Command::new(&esbuild.path);
-    command
-        .arg(guarded(job, world, entry, &sdk)?)
-        .args([
-            "--bundle",
-            "--format=esm",
-            "--platform=neutral",
-            "--target=es2022",
-        ])
-        .args([
-            "--main-fields=module,main",
-            "--log-level=warning",
-            "--color=false",
-        ])
-        .arg(format!("--outfile={}", bundle.display()))
-        .current_dir(job.source);
-    for namespace in world.namespaces() {
-        command.arg(format!("--external:{namespace}:*"));
-    }
-    if let Some(name) = member(&sdk, "name") {
-        command.arg(format!("--alias:{name}={}", sdk.display()));
-    }
-    job.run("esbuild", &mut command).await?;
+    let bundle = bundle(job, &esbuild.path, &entry, &sdk).await?;
 
     let mut command = Command::new(&componentize.path);
     command
@@ -69,7 +47,7 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
             "--world",
             world.built_name(),
             "--opt-size",
-            "--minify",
+            // Not minified: that would move the places which the map knows, for a few KB of a component of 1 MB.
             "--js",
         ])
         .arg(&bundle)
@@ -81,6 +59,119 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     }
     job.run("componentize-qjs", &mut command).await?;
     Ok(job.output())
+}
+
+/// Bundles the author's module with what it imports and what guards it.
+async fn bundle(
+    job: &Job<'_>,
+    esbuild: &Path,
+    entry: &Path,
+    sdk: &Path,
+) -> Result<PathBuf, BuildError> {
+    let world = job.needed_world()?;
+    let guard = Guard::new(world, entry, sdk);
+    for (name, text) in guard.files() {
+        job.write(&job.work.join(name), text.as_bytes())?;
+    }
+    let bundle = job.work.join("grain.mjs");
+    let mut command = Command::new(esbuild);
+    command
+        .arg(job.work.join(script_guard::ENTRY))
+        .args([
+            "--bundle",
+            "--format=esm",
+            "--platform=neutral",
+            "--target=es2022",
+            "--sourcemap=external",
+            "--sources-content=false",
+        ])
+        .args([
+            "--main-fields=module,main",
+            "--log-level=warning",
+            "--color=false",
+        ])
+        .arg(format!("--outfile={}", bundle.display()))
+        .arg(format!("--metafile={}", job.work.join(INPUTS).display()))
+        .current_dir(job.source);
+    for namespace in world.namespaces() {
+        command.arg(format!("--external:{namespace}:*"));
+    }
+    if let Some(name) = member(sdk, "name") {
+        command.arg(format!("--alias:{name}={}", sdk.display()));
+    }
+    for (name, file) in guard.aliases(&job.work) {
+        command.arg(format!("--alias:{name}={file}"));
+    }
+    job.run("esbuild", &mut command).await?;
+    append_map(job, &bundle, sdk)?;
+    Ok(bundle)
+}
+
+/// What the bundler says that it read, in the kind's working folder.
+const INPUTS: &str = "inputs.json";
+
+/// Modules that were bundled in, from `node_modules` and wherever else they lie, and the files that choose among those of a package.
+pub(super) fn inputs_elsewhere(job: &Job<'_>) -> BTreeSet<PathBuf> {
+    let text = std::fs::read(job.work.join(INPUTS)).unwrap_or_default();
+    let json: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let inputs = json["inputs"].as_object().into_iter().flatten();
+    let mut files = BTreeSet::new();
+    for (input, _) in inputs {
+        // Relative to where the bundler ran.
+        let file = job.source.join(input);
+        let is_made = file.starts_with(&job.work) || file.starts_with(&job.sdk);
+        if is_made || !file.is_file() {
+            continue;
+        }
+        let folders = file.ancestors().skip(1);
+        let within = folders.take_while(|folder| !folder.ends_with("node_modules"));
+        let packages = within.map(|folder| folder.join("package.json"));
+        files.extend(packages.filter(|package| package.is_file()));
+        files.insert(file);
+    }
+    files
+}
+
+/// Puts the bundler's source map behind the bundle, where the SDK looks for it when it tells of an error: so the stack is that of the
+/// author's files.
+fn append_map(job: &Job<'_>, bundle: &Path, sdk: &Path) -> Result<(), BuildError> {
+    let file = bundle.with_extension("mjs.map");
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|source| BuildError::File {
+            kind: job.kind.clone(),
+            path: path.to_path_buf(),
+            done: "read",
+            source,
+        })
+    };
+    let (text, map) = (read(bundle)?, read(&file)?);
+    let map: Value = serde_json::from_str(&map).unwrap_or_default();
+    let sources = map["sources"].as_array().into_iter().flatten();
+    let sources: Vec<String> = sources
+        .filter_map(Value::as_str)
+        .map(|source| shown_source(&job.work.join(source), job.source, sdk))
+        .collect();
+    let map =
+        json!({ "bundle": member_name(bundle), "sources": sources, "mappings": map["mappings"] });
+    let text = format!("{text}\nglobalThis[Symbol.for(\"granary.source-map\")] = {map};\n");
+    job.write(bundle, text.as_bytes())
+}
+
+fn member_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// A source as its author calls it: from the kind's folder, or from the SDK.
+fn shown_source(source: &Path, folder: &Path, sdk: &Path) -> String {
+    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let source = full(source);
+    if let Ok(inside) = source.strip_prefix(full(sdk)) {
+        let name = member(sdk, "name").unwrap_or_default();
+        return format!("{name}/{}", inside.display());
+    }
+    let inside = source.strip_prefix(full(folder));
+    inside.unwrap_or(&source).display().to_string()
 }
 
 /// The interfaces that the SDK's own declarations describe: `declare module "NAME" {`.
@@ -121,52 +212,10 @@ fn tell_wide(job: &Job<'_>, world: &World) {
         shown.push(format!("{} more", wide.len() - WIDE_SHOWN_MAX));
     }
     (job.say)(&format!(
-        "{}: JavaScript's numbers hold 64-bit integers exactly up to 2^53; a larger argument is refused, a larger result is rounded: {}",
+        "{}: JavaScript's numbers hold 64-bit integers exactly up to 2^53; a larger one is refused, but for a bigint in a list that goes out: {}",
         job.kind,
         shown.join("; ")
     ));
-}
-
-/// The module that is built: the author's, with its methods wrapped where they take 64-bit integers. It imports what the WIT wants by name,
-/// so that the bundler refuses a module that does not export it: nobody else would look before the first call.
-fn guarded(
-    job: &Job<'_>,
-    world: &World,
-    entry: PathBuf,
-    sdk: &Path,
-) -> Result<PathBuf, BuildError> {
-    let wide = world.wide_arguments();
-    let (module, guard) = (json!(entry), json!(sdk.join("src/exact.js")));
-    let mut text = format!("export * from {module};\n");
-    if !wide.is_empty() {
-        text.push_str(&format!("import {{ exact }} from {guard};\n"));
-    }
-    let expected = world.expected();
-    let names = expected.iter().map(|function| &function.place);
-    // `counter` of `counter.increment`, or a function that stands alone.
-    let names: BTreeSet<&str> = names.filter_map(|place| place.split('.').next()).collect();
-    let alone = wide.get("");
-    for (at, name) in names.iter().enumerate() {
-        // Any of them may be a word of the language.
-        text.push_str(&format!("import {{ {name} as own{at} }} from {module};\n"));
-        let guarded = match (wide.get(*name), alone.and_then(|alone| alone.get(*name))) {
-            (Some(shapes), _) => format!("exact(own{at}, {})", json!(shapes)),
-            (None, Some(shape)) => {
-                let (name, shapes) = (json!(name), json!({ *name: shape }));
-                format!("exact({{ {name}: own{at} }}, {shapes})[{name}]")
-            }
-            (None, None) => {
-                text.push_str(&format!("export {{ own{at} as {name} }};\n"));
-                continue;
-            }
-        };
-        text.push_str(&format!(
-            "const exact{at} = {guarded};\nexport {{ exact{at} as {name} }};\n"
-        ));
-    }
-    let file = job.work.join("entry.js");
-    job.write(&file, text.as_bytes())?;
-    Ok(file)
 }
 
 /// The module whose lines say what the author's has to export.

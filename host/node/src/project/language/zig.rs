@@ -1,6 +1,6 @@
 //! Zig: `grain.zig`, which exports the functions that the generated C header declares.
 //!
-//! The header is translated to a module `bindings`; the SDK, where the source imports it, is the module `granary`.
+//! The header is translated to a module `bindings`; the SDK is the module `granary`, for every file of the kind's own.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,7 @@ use crate::project::toolchain::ZIG;
 pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     let entry = job.entry("grain.zig")?;
     let zig = job.tool(&ZIG).await?;
-    let own = c::with_extension(&job.source_root(), "zig");
-    let parts = c::parts(job, &own, "@import(\"granary\")")?;
+    let parts = c::parts(job)?;
     let bindings = translate(job, &zig.path, &parts).await?;
     let mut command = Command::new(&zig.path);
     command
@@ -26,17 +25,17 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
         .current_dir(job.source);
     includes(&mut command, &parts);
     command
+        .args(["-cflags", c::ASSERTIONS, "--"])
         .args(&parts.sources)
         .args(["-lc", "--dep", "bindings"]);
-    let sdk = parts.sdk.as_ref().map(|sdk| sdk.join("granary.zig"));
-    if sdk.is_some() {
+    if parts.sdk.is_some() {
         command.args(["--dep", "granary"]);
     }
     command.arg(joined("-Mroot=", &entry));
-    if let Some(sdk) = &sdk {
+    if let Some(sdk) = &parts.sdk {
         command
             .args(["-lc", "--dep", "bindings"])
-            .arg(joined("-Mgranary=", sdk));
+            .arg(joined("-Mgranary=", &sdk.join("granary.zig")));
     }
     command.arg("-lc").arg(joined("-Mbindings=", &bindings));
     command.arg(joined("-femit-bin=", &job.output()));

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::manifest::sections::Language;
-use crate::project::toolchain::{self, Missing, Registry, Say, Tool, home, node_home, python_home};
+use crate::project::toolchain::{
+    self, Missing, NODE, Registry, Say, Tool, home, node_home, python_home,
+};
 
 /// A wheel of a hundred megabytes over a slow line.
 const STEP_TIME_MAX: Duration = Duration::from_secs(30 * 60);
@@ -107,6 +109,25 @@ pub async fn install(language: Language, say: Say<'_>) -> Result<Vec<String>, In
     Ok(done)
 }
 
+/// Bytes of what is installed, and of what is on its way.
+pub fn size() -> u64 {
+    let folders = std::fs::read_dir(home()).into_iter().flatten().flatten();
+    let folders = folders.filter(|folder| folder.file_name() != toolchain::CACHE);
+    folders.map(|folder| size_of(&folder.path())).sum()
+}
+
+fn size_of(path: &Path) -> u64 {
+    let Ok(found) = std::fs::symlink_metadata(path) else {
+        // A download that is finished is moved away.
+        return 0;
+    };
+    if !found.is_dir() {
+        return found.len();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| size_of(&entry.path())).sum()
+}
+
 /// Rust lives in the user's own toolchain: the target is added there.
 async fn rust(say: Say<'_>) -> Result<Vec<String>, InstallError> {
     let here = Path::new(".");
@@ -177,10 +198,13 @@ async fn wheels(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
 }
 
 async fn packages(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
-    const NODE: &str = "Node.js 20 or later with npm";
-    let npm = toolchain::on_path("npm").filter(|_| toolchain::on_path("node").is_some());
-    let npm =
-        npm.ok_or_else(|| needs(NODE, "apt-get install -y nodejs npm, or https://nodejs.org"))?;
+    const RUN: &str = "apt-get install -y nodejs npm, or https://nodejs.org";
+    if let Err(why) = toolchain::node().await {
+        let run = RUN.to_owned();
+        return Err(InstallError::Missing(Missing { why, run }));
+    }
+    let npm = toolchain::on_path("npm");
+    let npm = npm.ok_or_else(|| needs(&format!("{NODE} with npm"), RUN))?;
     let mut command = Command::new(npm);
     command
         .args([
@@ -225,7 +249,18 @@ fn needs(what: &str, run: &str) -> InstallError {
 
 /// Runs a step of an installation; its words are told only if it fails.
 async fn run(what: &str, command: &mut Command, registry: Registry) -> Result<(), InstallError> {
-    command.stdin(Stdio::null()).kill_on_drop(true);
+    // What is downloaded lies in the folder, too: whoever looks at its size sees how far it is.
+    let downloads = tempfile::Builder::new()
+        .prefix(".download")
+        .tempdir_in(home())
+        .map_err(|source| InstallError::Folder {
+            path: home(),
+            source,
+        })?;
+    command
+        .env("TMPDIR", downloads.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let failed = |words: String| InstallError::Failed {
         what: what.to_owned(),
         words,
@@ -239,28 +274,29 @@ async fn run(what: &str, command: &mut Command, registry: Registry) -> Result<()
     }
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
-    let words = heart(&text);
-    if is_network(&text) {
+    if let Some(words) = network(&text) {
         let registry = match registry {
             Registry::Pypi => "PyPI",
             Registry::Npm => "the npm registry",
         };
         return Err(InstallError::NoNetwork { registry, words });
     }
-    Err(failed(words))
+    Err(failed(heart(&text)))
 }
 
-/// How package managers say that nobody answers.
-fn is_network(text: &str) -> bool {
+/// The line in which a package manager says why nobody answers; none if the network was not the trouble.
+fn network(text: &str) -> Option<String> {
     let signs = [
-        "NewConnectionError",
+        "Temporary failure in name resolution",
         "Connection refused",
+        "Network is unreachable",
         "Connection aborted",
         "ConnectTimeoutError",
         "ReadTimeoutError",
         "Failed to establish a new connection",
-        "Temporary failure in name resolution",
+        "NewConnectionError",
         "Max retries exceeded",
+        "reason: ",
         "ECONNREFUSED",
         "ECONNRESET",
         "ENOTFOUND",
@@ -268,7 +304,15 @@ fn is_network(text: &str) -> bool {
         "ETIMEDOUT",
         "network",
     ];
-    signs.iter().any(|sign| text.contains(sign))
+    // The plainest words first: the same trouble is told in several lines.
+    let mut lines = signs
+        .iter()
+        .filter_map(|sign| text.lines().find(|line| line.contains(sign)));
+    let line = lines.next()?.trim();
+    // pip tells its attempts before the cause, npm says in each line who it is.
+    let cause = line.split_once("after connection broken by ");
+    let line = cause.map_or(line, |(_, cause)| cause);
+    Some(line.trim_start_matches("npm error ").to_owned())
 }
 
 /// The last line that says something is wrong.
@@ -284,4 +328,32 @@ fn heart(text: &str) -> String {
         .or_else(|| lines().next())
         .unwrap_or("it said nothing")
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_told_where_the_network_is_the_trouble() {
+        let pip = "WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'NewConnectionError('<pip>: Failed to establish a new \
+                   connection: [Errno -3] Temporary failure in name resolution')': /simple/componentize-py/\nERROR: Could not find a version\n\
+                   ERROR: No matching distribution found for componentize-py==0.25.1\n";
+        let npm = "npm error code EAI_AGAIN\nnpm error syscall getaddrinfo\nnpm error errno EAI_AGAIN\n\
+                   npm error request to https://packages.example/esbuild failed, reason: getaddrinfo EAI_AGAIN packages.example\n\
+                   npm error A complete log of this run can be found in: /logs/x.log\n";
+        assert!(
+            network(pip).is_some_and(|words| words.starts_with("'NewConnectionError")
+                && words.contains("Temporary failure in name resolution")),
+            "{:?}",
+            network(pip)
+        );
+        assert_eq!(
+            network(npm).as_deref(),
+            Some(
+                "request to https://packages.example/esbuild failed, reason: getaddrinfo EAI_AGAIN packages.example"
+            )
+        );
+        assert_eq!(network("ERROR: no space left on device"), None);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::project::toolchain::{Missing, Say};
+use crate::project::toolchain::{Missing, Say, on_path};
 
 /// The target that gives components.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -15,7 +15,7 @@ const CORE_TARGET: &str = "wasm32-wasip1";
 /// Says which route to take: `rustup` or `debian`; the first that works unless set.
 pub const VARIABLE: &str = "GRANARY_GUEST_TOOLCHAIN";
 /// What the Debian route needs.
-const DEBIAN_PACKAGES: &str = "rustc-web cargo-web rust-web-src lld-22 wasi-libc";
+const DEBIAN_PACKAGES: &str = "rustc-web cargo-web rust-web-src lld-22 wasi-libc gcc libc6-dev";
 /// Where Debian's `wasi-libc` puts its libraries.
 const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
 
@@ -156,6 +156,10 @@ fn debian() -> Result<PathBuf, String> {
     ];
     if let Some(missing) = needed.into_iter().find(|path| !Path::new(path).exists()) {
         return Err(missing);
+    }
+    // Macros and build scripts run on this machine, and are linked for it.
+    if on_path("cc").is_none() {
+        return Err("the C compiler `cc`".to_owned());
     }
     let entries = std::fs::read_dir("/usr/bin")
         .into_iter()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use exports::granary::grain::lifecycle::{ActivateReason, DeactivateReason, Guest as Lifecycle};
+use exports::granary::grain::migration::Guest as Migration;
 use exports::test::torture::journey::Guest as Journey;
 use exports::test::torture::trouble::Guest as Trouble;
 use exports::test::torture::types::{Color, Guest as Types, Order, Rights, Shape};
@@ -97,6 +99,28 @@ impl Trouble for Torture {
         state::get_bytes(&key)
             .expect("the state is readable")
             .is_some()
+    }
+}
+
+impl Lifecycle for Torture {
+    fn activate(reason: ActivateReason) -> Result<(), String> {
+        if Self::has("locked".to_owned()) {
+            return Err("it is locked".to_owned());
+        }
+        let reason = match reason {
+            ActivateReason::Message => "message",
+            ActivateReason::Recovery => "recovery",
+            ActivateReason::Upgrade => "upgrade",
+        };
+        state::set("activated", reason).map_err(|error| error.to_string())
+    }
+
+    fn deactivate(_reason: DeactivateReason) {}
+}
+
+impl Migration for Torture {
+    fn migrate(from: u64) -> Result<(), String> {
+        state::set("migrated", &from).map_err(|error| error.to_string())
     }
 }
 

@@ -119,6 +119,27 @@ export fn exports_test_torture_trouble_has(key: *String) bool {
     return found;
 }
 
+// Hooks.
+
+export fn exports_granary_grain_lifecycle_activate(reason: u8, err: *String) bool {
+    var value: String = undefined;
+    if (c.granary_expect(c.granary_get_json("locked", &value))) {
+        c.grain_string_free(&value);
+        err.* = granary.copy("it is locked");
+        return false;
+    }
+    const reasons = [_][]const u8{ "message", "recovery", "upgrade" };
+    granary.expect(granary.set("activated", reasons[reason]));
+    return true;
+}
+
+export fn exports_granary_grain_lifecycle_deactivate(_: u8) void {}
+
+export fn exports_granary_grain_migration_migrate(from: u64, _: *String) bool {
+    granary.expect(granary.set("migrated", from));
+    return true;
+}
+
 // Journey.
 
 export fn exports_test_torture_journey_call(kind: *String, key: *String, text: *String, ret: *String, err: *String) bool {
