@@ -232,6 +232,13 @@ pub enum Reason {
         /// That member.
         by: Address,
     },
+    /// Some of those who go asked for this node's vote to down others, and may have done so.
+    Owed {
+        /// Those others.
+        members: Vec<Address>,
+        /// Why the rest goes.
+        rest: Box<Self>,
+    },
     /// A policy from outside says so.
     Policy {
         /// Its own words.
@@ -307,6 +314,7 @@ impl fmt::Display for Reason {
                 lasting.as_millis()
             ),
             Self::Quarantined { by } => write!(f, "the member {by} has shut this node out"),
+            Self::Owed { members, rest } => owed(f, members, rest),
             Self::Policy { text } => f.write_str(text),
         }
     }
@@ -338,6 +346,14 @@ fn denied(f: &mut fmt::Formatter<'_>, wanted: &Reason) -> fmt::Result {
         wanted
     };
     write!(f, "the lease was denied; {wanted}")
+}
+
+fn owed(f: &mut fmt::Formatter<'_>, members: &[Address], rest: &Reason) -> fmt::Result {
+    write!(
+        f,
+        "{rest}; and those who go may have downed, with the vote of this node: "
+    )?;
+    list(f, members)
 }
 
 fn list(f: &mut fmt::Formatter<'_>, addresses: &[Address]) -> fmt::Result {

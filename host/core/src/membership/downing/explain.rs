@@ -33,6 +33,11 @@ pub enum Cause {
         /// That member.
         by: Address,
     },
+    /// Members are unreachable, and among those who go for it some asked for this node's vote to down others ([`votes`](super::votes)).
+    Owed {
+        /// Those others.
+        down: BTreeSet<UniqueAddress>,
+    },
 }
 
 /// The sets that a decision was taken from.
@@ -124,7 +129,7 @@ impl Finding {
                 decision: Decision::DownUnreachable,
                 because: Reason::NothingUnreachable,
             },
-            Cause::Unreachable | Cause::LeaseDenied => policy.decide(picture),
+            Cause::Unreachable | Cause::LeaseDenied | Cause::Owed { .. } => policy.decide(picture),
             Cause::Unstable { changes, lasting } => Verdict {
                 decision: Decision::DownAll,
                 because: Reason::Unstable {
@@ -148,11 +153,42 @@ impl Finding {
             }
             (_, _) => verdict,
         };
-        Self {
-            down: targets(picture, verdict.decision, extra),
-            verdict,
-            delay,
+        let down = targets(picture, verdict.decision, extra);
+        match cause {
+            Cause::Owed { down: owed } => owing(picture, verdict, down, owed),
+            Cause::Unreachable
+            | Cause::LeaseDenied
+            | Cause::Unstable { .. }
+            | Cause::Quarantined { .. } => Self {
+                verdict,
+                delay,
+                down,
+            },
         }
+    }
+}
+
+/// The same, and whoever is owed goes as well.
+fn owing(
+    picture: &Picture,
+    verdict: Verdict,
+    mut down: BTreeSet<UniqueAddress>,
+    owed: &BTreeSet<UniqueAddress>,
+) -> Finding {
+    let mut owed = &picture.downable() & owed;
+    owed.retain(|node| !down.contains(node));
+    let because = Reason::Owed {
+        members: owed.iter().map(|node| node.address.clone()).collect(),
+        rest: Box::new(verdict.because),
+    };
+    down.extend(owed);
+    Finding {
+        verdict: Verdict {
+            decision: verdict.decision,
+            because,
+        },
+        delay: Duration::ZERO,
+        down,
     }
 }
 

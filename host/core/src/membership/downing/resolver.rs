@@ -391,7 +391,7 @@ impl Downing {
         self.act(now, Explanation::new(policy, cause, picture()), out);
     }
 
-    fn decide(
+    pub(super) fn decide(
         &mut self,
         now: Time,
         explanation: Explanation,

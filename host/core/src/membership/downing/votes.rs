@@ -20,7 +20,8 @@
 //! those whom it leaves, too, and meet the votes of whatever is decided among these next.
 //!
 //! Whose votes do not suffice waits. Votes are given to the leader in the voter's own eyes alone, to one who wants the very same or will go itself, or by
-//! one who is to go. Where nobody comes to have enough, those who have voted count as a side of their own in the end, which goes.
+//! one who is to go. Where nobody comes to have enough, and voters are bound to one whom the leader downs, and who will hardly tell them what came of it,
+//! it downs whom that one wanted to down, too, and spares nobody whom that one did not. Else those who have voted count as a side of their own, which goes.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
-use super::explain::Explanation;
+use super::explain::{Cause, Explanation};
 use super::picture::Picture;
 use super::strategy::Policy;
 use crate::id::Time;
@@ -55,12 +56,13 @@ pub struct Ballot {
     pub down: BTreeSet<UniqueAddress>,
 }
 
-/// The answer yes. There is no other one.
+/// The answer yes, if the question downs all of `bound`. Else it says why it is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {
     /// To which question.
     pub number: u64,
-    /// Whom other decisions down for which the voter has voted before, and of which it does not know what came of them.
+    /// Whom other decisions down for which the voter has voted before, and of which it does not know what came of them. If it is no vote: those
+    /// whom the question spares, though who asked for that vote goes by it.
     pub bound: BTreeSet<UniqueAddress>,
 }
 
@@ -105,6 +107,8 @@ pub(super) struct Question {
     votes: BTreeSet<UniqueAddress>,
     /// Whom earlier decisions down, for which those have voted.
     bound: BTreeSet<UniqueAddress>,
+    /// Whom those downed or wanted to down who go by this, with the votes of some who cannot vote for it therefore.
+    owed: BTreeSet<UniqueAddress>,
     ask_at: Time,
     until: Time,
 }
@@ -120,6 +124,7 @@ impl Question {
             explanation: Box::new(explanation),
             votes: BTreeSet::new(),
             bound: BTreeSet::new(),
+            owed: BTreeSet::new(),
             ask_at: now,
             until: now.after(QUESTION_MAX),
         }
@@ -142,15 +147,19 @@ impl Question {
         self.ask_at.min(self.until)
     }
 
-    /// Takes a vote, if it is one for this question.
-    pub(super) fn take(&mut self, by: &UniqueAddress, vote: &Vote) -> bool {
+    /// Takes an answer, if it is one to this question.
+    pub(super) fn take(&mut self, by: &UniqueAddress, vote: &Vote) {
         let is_asked = participants(&self.explanation.picture).any(|node| node == by);
-        let counts = is_asked && vote.number == self.ballot.number;
-        if counts {
-            self.votes.insert(by.clone());
-            self.bound.extend(vote.bound.iter().cloned());
+        if !is_asked || vote.number != self.ballot.number {
+            return;
         }
-        counts
+        let bound = vote.bound.iter().cloned();
+        if vote.bound.is_subset(&self.ballot.down) {
+            self.votes.insert(by.clone());
+            self.bound.extend(bound);
+        } else {
+            self.owed.extend(bound);
+        }
     }
 
     pub(super) fn is_carried(&self, policy: &dyn Policy) -> bool {
@@ -158,18 +167,36 @@ impl Question {
         if self.bound.is_empty() && participants(picture).all(|node| self.votes.contains(node)) {
             return true;
         }
-        let free = self.votes.difference(&self.bound).cloned().collect();
-        would_stay(policy, picture, &free)
+        would_stay(policy, picture, &self.free())
+    }
+
+    /// Who has voted, without those whom earlier decisions down.
+    fn free(&self) -> BTreeSet<UniqueAddress> {
+        &self.votes - &self.bound
     }
 
     /// The decision that this was about.
-    pub(super) fn explanation(self) -> Explanation {
+    pub(super) fn into_explanation(self) -> Explanation {
         *self.explanation
+    }
+
+    /// The same decision, which also downs whoever is owed to those who go. Once: its own question has no wider one.
+    pub(super) fn wider(&self, policy: &dyn Policy) -> Option<Explanation> {
+        if self.owed.is_empty() || self.is_wider() {
+            return None;
+        }
+        let down = self.owed.clone();
+        let picture = self.explanation.picture.clone();
+        Some(Explanation::new(policy, Cause::Owed { down }, picture))
+    }
+
+    pub(super) fn is_wider(&self) -> bool {
+        matches!(self.explanation.cause, Cause::Owed { .. })
     }
 
     /// What becomes of those who have voted, by themselves, if they are too few: none if they would stay.
     pub(super) fn alone(&self, policy: &dyn Policy) -> Option<Explanation> {
-        let picture = self.explanation.picture.split_off(&self.votes)?;
+        let picture = self.explanation.picture.split_off(&self.free())?;
         let found = Explanation::new(policy, self.explanation.cause.clone(), picture);
         (!are_needed(&found)).then_some(found)
     }
@@ -228,11 +255,17 @@ impl Promises {
             voter.is_some_and(|voter| voter.status != Status::Down)
         };
         self.by_asker.retain(|asker, promise| {
-            if !promise.down.iter().any(is_there) {
-                promise.down.clear();
-            }
+            promise.down.retain(is_there);
             is_there(asker)
         });
+    }
+
+    /// Whom those want to down, or have downed, who go by this decision and for whose questions this node has voted.
+    fn owed(&self, down: &BTreeSet<UniqueAddress>) -> BTreeSet<UniqueAddress> {
+        let promises = self.by_asker.iter();
+        let theirs = promises.filter(|(asker, _)| down.contains(*asker));
+        let owed = theirs.flat_map(|(_, promise)| &promise.down);
+        owed.filter(|node| !down.contains(*node)).cloned().collect()
     }
 
     /// Takes note that a question was taken back. What the asker asked before that it may have carried out.
@@ -245,13 +278,22 @@ impl Promises {
         }
     }
 
-    /// Votes, if this node is not bound otherwise. The same question gets the same vote again.
-    pub(super) fn vote(
+    /// Votes, or says what hinders it, if there is something to say. The same question gets the same answer again.
+    pub(super) fn answer(
         &mut self,
         asker: &UniqueAddress,
         ballot: &Ballot,
         now: Time,
     ) -> Option<Vote> {
+        let number = ballot.number;
+        self.vote(asker, ballot, now).or_else(|| {
+            let bound = self.owed(&ballot.down);
+            (!bound.is_empty()).then_some(Vote { number, bound })
+        })
+    }
+
+    /// Votes, if this node is not bound otherwise.
+    fn vote(&mut self, asker: &UniqueAddress, ballot: &Ballot, now: Time) -> Option<Vote> {
         let heard = self.by_asker.get(asker);
         if heard.is_some_and(|heard| ballot.number < heard.number) {
             return None;

@@ -1,5 +1,6 @@
 //! Nobody is downed on one node's word, and no word is given to two decisions that exclude each other.
 
+use alloc::string::ToString as _;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -77,6 +78,11 @@ fn yes(to: &str, number: u64, bound: &[&str]) -> Vec<Effect> {
         to: node(to),
         vote: vote(number, bound),
     }]
+}
+
+/// No vote, for these are spared by it.
+fn no(to: &str, number: u64, spared: &[&str]) -> Vec<Effect> {
+    yes(to, number, spared)
 }
 
 #[test]
@@ -169,9 +175,11 @@ fn a_vote_is_given_to_the_leader_and_to_no_other_decision() {
     assert_eq!(asked(&mut rig, "a", true, &question), yes("a", 7, &[]));
     let late = ballot(&rig, 6, "b");
     assert_eq!(asked(&mut rig, "a", true, &late), []);
-    // It spares one whom the first one downs.
+    // It spares one whom the first one downs; and who asked for that is to go by this one, and may never say what came of it.
     let other = ballot(&rig, 1, "a d");
-    assert_eq!(asked(&mut rig, "b", true, &other), []);
+    assert_eq!(asked(&mut rig, "b", true, &other), no("b", 1, &["e"]));
+    let spares_askers = ballot(&rig, 1, "b");
+    assert_eq!(asked(&mut rig, "b", true, &spares_askers), []);
     // The same, and one that downs more: whoever asks for it must not count the voter for what it had voted on.
     let same = ballot(&rig, 2, "d e");
     assert_eq!(asked(&mut rig, "b", true, &same), yes("b", 2, &[]));
@@ -190,7 +198,7 @@ fn a_vote_is_given_to_the_leader_and_to_no_other_decision() {
     };
     assert_eq!(asked(&mut rig, "b", true, &taken_back(4)), []);
     let other = Ballot { number: 8, ..other };
-    assert_eq!(asked(&mut rig, "d", true, &other), []);
+    assert_eq!(asked(&mut rig, "d", true, &other), no("d", 8, &["e"]));
     assert_eq!(asked(&mut rig, "a", true, &taken_back(7)), []);
     assert_eq!(asked(&mut rig, "b", true, &taken_back(3)), []);
     assert_eq!(asked(&mut rig, "d", true, &other), yes("d", 8, &[]));
@@ -208,6 +216,106 @@ fn a_promise_ends_when_it_is_kept_or_its_asker_is_down() {
         let other = ballot(&rig, 1, "a");
         assert_eq!(asked(&mut rig, "b", true, &other), yes("b", 1, &[]));
     }
+}
+
+/// A leader of three that has voted for downing `a` and `b` themselves when `b` asked, and has never heard of `b` again.
+fn owing() -> Rig {
+    let mut rig = Rig::new(keep_majority(), "c", &["a", "b", "c"]);
+    rig.never_unstable();
+    let question = ballot(&rig, 1, "a b");
+    assert_eq!(asked(&mut rig, "b", false, &question), yes("b", 1, &[]));
+    rig.mark("a", "b");
+    rig.mark("c", "b");
+    rig
+}
+
+#[test]
+fn who_is_bound_to_one_that_goes_downs_whom_that_one_wanted_to_down() {
+    let mut rig = owing();
+    // `b` may yet say what came of it: the wider decision comes when votes are waited for no longer.
+    let mut acts = rig.until(61);
+    let reminders = |(_, effect): &(u64, Effect)| !matches!(effect, Effect::Vote { .. });
+    acts.retain(reminders);
+    let [(_, Effect::Explain(explanation)), (at, goes)] = &acts[..] else {
+        panic!("{acts:?}")
+    };
+    assert_eq!(*at, 60_000);
+    assert_eq!(*goes, down(&["a", "b"], Decision::DownUnreachable));
+    assert_eq!(
+        explanation.because.to_string(),
+        "2 reachable members outnumber 1; and those who go may have downed, with the vote of this node: a:7000"
+    );
+    assert_eq!(explanation.replay().as_ref(), Some(&**explanation));
+}
+
+#[test]
+fn a_leader_whose_voters_are_bound_to_one_that_goes_downs_whom_that_one_wanted_to_down() {
+    let mut rig = Rig::new(keep_majority(), "a", &["a", "b", "c"]);
+    rig.never_unstable();
+    rig.mark("a", "b");
+    rig.mark("c", "b");
+    let mut downs = Vec::new();
+    rig.wake_until(61, |at, rig| {
+        let woken = rig.hear_alone(Event::Wake);
+        let seen = rig.hear_alone(Event::Seen);
+        for effect in [woken, seen].concat() {
+            let Effect::Ask { ballot, .. } = effect else {
+                continue;
+            };
+            // `c` has voted for `b`, which wanted to down `a` and itself.
+            if !ballot.down.is_empty() {
+                let is_first = ballot.down == nodes("b");
+                let effects = voted(rig, "c", ballot.number, if is_first { &["a"] } else { &[] });
+                downs.extend(effects.into_iter().map(|it| (at, it)));
+            }
+        }
+    });
+    assert_eq!(
+        downs,
+        [(60_000, down(&["b", "a"], Decision::DownUnreachable))]
+    );
+}
+
+#[test]
+fn who_is_bound_and_gets_no_votes_for_the_wider_decision_goes_itself() {
+    let mut rig = owing();
+    let mut said = Vec::new();
+    rig.wake_until(63, |at, rig| {
+        let woken = rig.hear_alone(Event::Wake);
+        let seen = rig.hear_alone(Event::Seen);
+        said.extend([woken, seen].concat().into_iter().map(|it| (at, it)));
+    });
+    let (wide, own) = (nodes("a b"), nodes("b"));
+    let asked = said.iter().filter_map(|(at, effect)| {
+        let Effect::Ask { ballot, .. } = effect else {
+            return None;
+        };
+        let is_bound_to_more = ballot.down != own && !ballot.down.is_empty();
+        is_bound_to_more.then(|| (*at, ballot.down == wide))
+    });
+    let asked: Vec<_> = asked.collect();
+    let wanted: Vec<_> = (0..10).map(|n| (60_000 + 300 * n, true)).collect();
+    assert_eq!(asked, wanted);
+    let is_down = |(_, effect): &(u64, Effect)| matches!(effect, Effect::Down { .. });
+    said.retain(is_down);
+    // And takes along who may have been downed with its vote.
+    assert_eq!(said, [(63_000, down(&["a", "c"], Decision::DownReachable))]);
+}
+
+#[test]
+fn of_a_promise_only_what_is_not_done_binds() {
+    let mut rig = rig("c");
+    let question = ballot(&rig, 1, "d e");
+    assert_eq!(asked(&mut rig, "a", true, &question), yes("a", 1, &[]));
+    let spares = |rig: &Rig| ballot(rig, 1, "b e");
+    let question = spares(&rig);
+    assert_eq!(asked(&mut rig, "d", true, &question), []);
+    rig.member("d", Status::Down);
+    // `e` is still to go, for all that is known.
+    let none = ballot(&rig, 2, "b");
+    assert_eq!(asked(&mut rig, "b", true, &none), []);
+    let question = spares(&rig);
+    assert_eq!(asked(&mut rig, "b", true, &question), yes("b", 1, &["e"]));
 }
 
 #[test]
@@ -231,7 +339,9 @@ fn who_is_to_go_votes_for_it_and_wants_nothing_else_any_more() {
     let against = ballot(&rig, 1, "a b");
     let taken_back = ask(&rig, 1, "", &["b", "c"]);
     // It is bound to the one that wants the same until that is taken back.
-    assert_eq!(asked(&mut rig, "c", false, &against), [taken_back]);
+    let mut hindered = no("c", 1, &["d", "e"]);
+    hindered.push(taken_back);
+    assert_eq!(asked(&mut rig, "c", false, &against), hindered);
     asked(
         &mut rig,
         "b",

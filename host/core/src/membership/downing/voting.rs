@@ -25,7 +25,7 @@ impl Downing {
         let mut question = Question::new(self.questions, explanation, now);
         self.promises.prune(&picture);
         let this = &self.config.this;
-        if let Some(vote) = self.promises.vote(this, question.ballot(), now) {
+        if let Some(vote) = self.promises.answer(this, question.ballot(), now) {
             question.take(this, &vote);
         }
         // As long again as it took to get here, for all questions about this together.
@@ -52,28 +52,55 @@ impl Downing {
         if !is_carried(question) && !is_due(question) && !is_late {
             return;
         }
-        if question.is_over(now) || !question.is_about(&picture()) {
+        let is_over = question.is_over(now);
+        if !question.is_about(&picture()) || (is_over && !question.is_wider()) {
             self.take_back(now);
-        } else if is_carried(question) {
+        } else if !is_over && is_carried(question) {
             self.carry(now, out);
-        } else if is_late && let Some(alone) = question.alone(policy) {
-            self.act(now, alone, out);
-        } else {
-            if is_late {
-                self.votes_until = Some(now.after(self.config.stable_after));
-            }
-            let of = question.whom_to_ask(now);
-            let ballot = question.ballot().clone();
-            if !of.is_empty() {
-                out.push(Effect::Ask { ballot, of });
-            }
+        } else if !(is_late || is_over) || !self.give_way(now, policy, out) {
+            self.ask_again(now, out);
         }
+    }
+
+    fn ask_again(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let Some(question) = &mut self.question else {
+            return;
+        };
+        let of = question.whom_to_ask(now);
+        let ballot = question.ballot().clone();
+        if !of.is_empty() {
+            out.push(Effect::Ask { ballot, of });
+        }
+    }
+
+    /// Enough votes do not come: looks for a decision that needs others, or none. Returns whether the question is done with.
+    fn give_way(&mut self, now: Time, policy: &dyn Policy, out: &mut Vec<Effect>) -> bool {
+        let Some(question) = &self.question else {
+            return true;
+        };
+        let is_over = question.is_over(now);
+        let wider = question.wider(policy);
+        if wider.is_none()
+            && let Some(alone) = question.alone(policy)
+        {
+            self.act(now, alone, out);
+            return true;
+        }
+        self.votes_until = Some(now.after(self.config.stable_after));
+        if is_over || wider.is_some() {
+            self.take_back(now);
+        }
+        let is_wider = wider.is_some();
+        if let Some(wider) = wider {
+            self.decide(now, wider, policy, out);
+        }
+        is_over || is_wider
     }
 
     fn carry(&mut self, now: Time, out: &mut Vec<Effect>) {
         if let Some(question) = self.question.take() {
             self.carried.insert(question.ballot().number);
-            self.act(now, question.explanation(), out);
+            self.act(now, question.into_explanation(), out);
         }
     }
 
@@ -115,7 +142,7 @@ impl Downing {
             self.take_back(now);
         }
         self.promises.prune(picture);
-        if let Some(vote) = self.promises.vote(by, ballot, now) {
+        if let Some(vote) = self.promises.answer(by, ballot, now) {
             let to = by.clone();
             out.push(Effect::Vote { to, vote });
         }

@@ -14,7 +14,7 @@ use crate::membership::message::Message;
 
 /// How many members are told at once by a node that may not get another chance.
 const LAST_WORDS: usize = 5;
-/// A node that is down waits so many ticks for the others to see it, so that all that were downed with it hear of it.
+/// A node that is down waits so many ticks for the others to see it: those that were downed with it, and one that stays, which nobody else might tell.
 const DOWN_TICKS_MAX: u32 = 4;
 
 impl Membership {
@@ -183,20 +183,21 @@ impl Membership {
         }
     }
 
-    /// Ends, once the other downed ones know, or after a few ticks.
+    /// Ends, once the other downed ones know, and one of those who stay, or after a few ticks.
     pub(super) fn shut_down_when_down(&mut self, out: &mut Vec<Effect>) {
         if self.own_status() != Some(Status::Down) {
             self.down_ticks = 0;
             return;
         }
-        let unreachable = self.view();
+        let view = self.view();
         let members = self.gossip.members().iter();
-        let mut downed = members.filter(|member| {
-            member.status == Status::Down && self.is_own_dc(member) && member.node != self.this
+        let reached = members.filter(|member| {
+            self.is_own_dc(member) && member.node != self.this && !view.is_unreachable(&member.node)
         });
-        let all_know = downed.all(|member| {
-            unreachable.is_unreachable(&member.node) || self.gossip.is_seen_by(&member.node)
-        });
+        let (downed, stay): (Vec<_>, Vec<_>) =
+            reached.partition(|member| member.status == Status::Down);
+        let knows = |member: &&Member| self.gossip.is_seen_by(&member.node);
+        let all_know = downed.iter().all(knows) && (stay.is_empty() || stay.iter().any(knows));
         if all_know || DOWN_TICKS_MAX <= self.down_ticks {
             let reason = match self.rival() {
                 Some(by) => TerminateReason::Rival { by: by.clone() },

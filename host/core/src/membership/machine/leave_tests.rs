@@ -177,7 +177,7 @@ fn down_is_legal_for_every_status() {
 }
 
 #[test]
-fn a_node_that_is_down_begins_its_exit_and_ends_at_its_next_round() {
+fn a_node_that_is_down_begins_its_exit_and_ends_when_one_that_stays_knows() {
     let mut a = member(picture("a b c"));
     let downed = command(&mut a, Command::Down { node: node("a") });
     let mut told: Vec<&str> = downed.iter().map(String::as_str).collect();
@@ -192,9 +192,17 @@ fn a_node_that_is_down_begins_its_exit_and_ends_at_its_next_round() {
             "begin exit: Downed",
         ]
     );
+    let waits = shown(&step(&mut a, 1000, Event::Wake));
+    assert!(!waits.contains(&"terminate: Downed".into()), "{waits:?}");
+
+    let mut a = member(with(picture("a:d b c"), "", "c"));
     let ended = shown(&step(&mut a, 1000, Event::Wake));
     assert_eq!(ended.last().map(String::as_str), Some("terminate: Downed"));
     assert_eq!(a.next_wake(), None);
+    // Nobody that it reaches stays.
+    let mut a = member(with(picture("a:d b c"), "b→c c→b", ""));
+    let ended = shown(&step(&mut a, 1000, Event::Wake));
+    assert_eq!(ended.last().map(String::as_str), Some("terminate: Downed"));
 }
 
 #[test]
