@@ -249,9 +249,9 @@ impl Kinds {
         self.shared.live.get().map_or(0, |count| count(name))
     }
 
-    /// A component by its digest: from the runtime's memory, else from the store.
+    /// A component by its digest: from the runtime's memory or cache, else from the store.
     async fn component(&self, digest: Digest) -> Result<Arc<Component>, DeployError> {
-        if let Some(component) = self.shared.runtime.loaded(digest) {
+        if let Some(component) = self.shared.runtime.cached(digest).await {
             return Ok(component);
         }
         let Some(bytes) = self.shared.store.artifact(digest).await? else {

@@ -12,6 +12,7 @@ mod inspect;
 mod nearest;
 #[cfg(test)]
 pub(crate) mod sample;
+mod skeleton;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -129,6 +130,17 @@ impl Interface {
     /// Reads a component. Checks everything that can be checked without an engine.
     pub fn inspect(bytes: &[u8]) -> Result<Self, ComponentError> {
         inspect::inspect(bytes)
+    }
+
+    /// What [`Self::inspect`] needs of a component that it has read: all but the code. None if there is no such thing.
+    pub(crate) fn skeleton(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let skeleton = skeleton::skeleton(bytes)?;
+        let again = Self::inspect(&skeleton).ok()?;
+        let is_same = again.wit == self.wit
+            && again.exports == self.exports
+            && again.is_async == self.is_async
+            && again.imports == self.imports;
+        is_same.then_some(skeleton)
     }
 
     /// The method of a public name. `interface.function` is understood for each method, also where the short name would do.

@@ -31,7 +31,7 @@ const ASYNC_SHARE: u32 = 4;
 pub struct RuntimeConfig {
     /// Where compiled components are kept; none: nowhere.
     pub cache_dir: Option<PathBuf>,
-    /// The node's secret: a compiled component is only mapped if its HMAC under this key is right.
+    /// The node's secret: a compiled component is only mapped if its hash keyed with this is right.
     pub cache_key: [u8; 32],
     /// The most live grains; none: as many as the kernel's map limit allows.
     pub slots_max: Option<u32>,
@@ -165,6 +165,18 @@ impl Runtime {
         result
     }
 
+    /// A component whose compiled code is in the cache, without its bytes; none if it must be had by [`Self::component`].
+    pub async fn cached(self: &Arc<Self>, digest: Digest) -> Option<Arc<Component>> {
+        if let Some(component) = self.loaded(digest) {
+            return Some(component);
+        }
+        let runtime = self.clone();
+        let looked = tokio::task::spawn_blocking(move || runtime.look_up(digest)).await;
+        let component = Arc::new(looked.ok()??);
+        self.keep(&component);
+        Some(component)
+    }
+
     /// A component that is still in memory.
     pub fn loaded(&self, digest: Digest) -> Option<Arc<Component>> {
         self.components.lock().get(&digest).cloned()
@@ -253,23 +265,33 @@ impl Runtime {
     /// Everything but compiling: reads the component and the cache.
     fn look(&self, digest: Digest, bytes: Vec<u8>) -> Result<Looked, ComponentError> {
         let interface = Interface::inspect(&bytes)?;
-        let kind = if interface.is_async {
-            EngineKind::Async
-        } else {
-            EngineKind::Sync
-        };
         let engine = self
-            .engine(kind)
+            .engine(kind_of(&interface))
             .map_err(|why| ComponentError::Node { why })?;
-        let compiled = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(&engine, digest));
+        let compiled = self.cache.as_ref().and_then(|cache| {
+            keep_skeleton(cache, &engine, digest, &interface, &bytes);
+            cache.load(&engine, digest)
+        });
         Ok(Looked {
             interface,
             engine,
             compiled,
             bytes,
+        })
+    }
+
+    /// Reads the cache alone.
+    fn look_up(&self, digest: Digest) -> Option<Component> {
+        let cache = self.cache.as_ref()?;
+        let (bytes_len, skeleton) = cache.skeleton(digest)?;
+        let interface = Interface::inspect(&skeleton).ok()?;
+        let engine = self.engine(kind_of(&interface)).ok()?;
+        Some(Component {
+            digest,
+            bytes_len,
+            compiled: cache.load(&engine, digest)?,
+            interface,
+            engine: engine.kind,
         })
     }
 
@@ -281,6 +303,34 @@ impl Runtime {
             links.retain(|(digest, _), _| components.contains_key(digest));
         }
         components.insert(component.digest, component.clone());
+    }
+}
+
+/// So that the component need not be read when a node starts.
+fn keep_skeleton(
+    cache: &Cache,
+    engine: &GuestEngine,
+    digest: Digest,
+    interface: &Interface,
+    bytes: &[u8],
+) {
+    if cache.skeleton(digest).is_some() {
+        return;
+    }
+    let Some(skeleton) = interface.skeleton(bytes) else {
+        return;
+    };
+    let kept = cache.store_skeleton(engine, digest, bytes.len() as u64, &skeleton);
+    if let Err(error) = kept {
+        tracing::warn!(%digest, %error, "what is known of a component could not be kept; it is read again after a restart");
+    }
+}
+
+fn kind_of(interface: &Interface) -> EngineKind {
+    if interface.is_async {
+        EngineKind::Async
+    } else {
+        EngineKind::Sync
     }
 }
 

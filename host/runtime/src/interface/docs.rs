@@ -57,7 +57,7 @@ pub(super) fn append(bytes: &mut Vec<u8>, name: &str, payload: &[u8]) {
     bytes.extend(body);
 }
 
-fn leb(mut value: usize) -> Vec<u8> {
+pub(super) fn leb(mut value: usize) -> Vec<u8> {
     let mut out = Vec::new();
     loop {
         let low = u8::try_from(value & 0x7f).expect("seven bits");
@@ -96,14 +96,7 @@ fn collect<'a>(binary: &'a [u8], place: Where, found: &mut Vec<&'a [u8]>) -> Opt
         let (body, after) = after.split_at_checked(size)?;
         rest = after;
         if *id == 0 {
-            let (name_len, body) = read_leb(body)?;
-            let (name, payload) = body.split_at_checked(name_len)?;
-            let is_ours = name
-                .strip_prefix(SECTION.as_bytes())
-                .is_some_and(|more| more.is_empty() || more.starts_with(b":"));
-            if is_ours {
-                found.push(payload);
-            }
+            found.extend(comments(body)?);
         } else if *id == MODULE && place == Where::Everywhere {
             collect(body, Where::Component, found);
         }
@@ -111,7 +104,21 @@ fn collect<'a>(binary: &'a [u8], place: Where, found: &mut Vec<&'a [u8]>) -> Opt
     Some(())
 }
 
-fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
+/// Whether the body of a custom section holds comments.
+pub(super) fn is_ours(custom: &[u8]) -> bool {
+    comments(custom).flatten().is_some()
+}
+
+/// What the body of a custom section holds, if these are comments.
+fn comments(custom: &[u8]) -> Option<Option<&[u8]>> {
+    let (name_len, body) = read_leb(custom)?;
+    let (name, payload) = body.split_at_checked(name_len)?;
+    let more = name.strip_prefix(SECTION.as_bytes());
+    let is_ours = more.is_some_and(|more| more.is_empty() || more.starts_with(b":"));
+    Some(is_ours.then_some(payload))
+}
+
+pub(super) fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_usize;
     for (at, byte) in bytes.iter().take(5).enumerate() {
         value |= usize::from(byte & 0x7f) << (7 * at);

@@ -68,6 +68,53 @@ fn every_flipped_byte_is_an_error_or_a_component_and_no_panic() {
 }
 
 #[test]
+fn a_skeleton_has_the_same_interface_and_no_code() {
+    let wit = "package demo:shop@0.1.0;
+         interface api { record item { name: string, at: option<list<u64>> } put: func(item: item) -> result<item, string>; }
+         world grain { import granary:grain/context@0.1.0; export api; export wait: async func() -> stream<item>; use api.{item}; }
+         package granary:grain@0.1.0 { interface context { this: func() -> string; } }";
+    let comments = br#"?{"interfaces":{"api":{"docs":"What it sells.","funcs":{},"types":{}}}}"#;
+    let sections = [
+        ("granary-docs:api", [&[1], &comments[1..]].concat()),
+        ("name", vec![0; 5000]),
+    ];
+    let whole = component_with_sections(wit, &sections);
+    let interface = Interface::inspect(&whole).unwrap();
+    assert!(interface.wit.contains("/// What it sells."));
+    let skeleton = interface.skeleton(&whole).unwrap();
+    assert!(skeleton.len() + 5000 < whole.len(), "{}", skeleton.len());
+    let again = Interface::inspect(&skeleton).unwrap();
+    assert_eq!(format!("{again:?}"), format!("{interface:?}"));
+    // It is its own skeleton.
+    assert_eq!(again.skeleton(&skeleton), Some(skeleton));
+}
+
+#[test]
+fn of_bytes_that_are_not_understood_there_is_no_skeleton() {
+    let whole = component(&api_wit("f: func(a: u32) -> tuple<u32, string>;"));
+    let interface = Interface::inspect(&whole).unwrap();
+    for end in 0..whole.len() {
+        drop(interface.skeleton(&whole[..end]));
+    }
+    for at in 8..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        drop(interface.skeleton(&bytes));
+    }
+    let other = component(&api_wit("g: func();"));
+    assert_eq!(interface.skeleton(&other), None, "another one's interface");
+    let empty = whole[..8].to_vec();
+    let nested = |levels| {
+        (0..levels).fold(empty.clone(), |inner, _| {
+            let size = leb128(u16::try_from(inner.len()).unwrap());
+            [&empty[..], &[4], &size, &inner].concat()
+        })
+    };
+    assert!(skeleton::skeleton(&nested(16)).is_some());
+    assert_eq!(skeleton::skeleton(&nested(17)), None);
+}
+
+#[test]
 fn methods_have_the_shortest_name_that_is_unique() {
     let found = interface(
         "package demo:shop@0.1.0;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use granary_core::limits::Limits;
 
-use crate::bench::{activate, config, everything, linked, spec};
+use crate::bench::{activate, config, digest, everything, linked, spec};
 use granary_runtime::Runtime;
 
 async fn answer(dir: &Path, key: [u8; 32]) -> String {
@@ -74,6 +74,47 @@ async fn changed_code_a_lost_mac_and_another_key_all_mean_compiling_again() {
     let mac = fs::read(files(dir.path(), "mac").remove(0)).unwrap();
     assert_eq!(answer(dir.path(), [8; 32]).await, "5");
     assert!(fs::read(files(dir.path(), "mac").remove(0)).unwrap() != mac);
+}
+
+/// What a runtime that starts on this cache knows of the component without being given its bytes.
+async fn known(dir: &Path, key: [u8; 32]) -> Option<String> {
+    let config = granary_runtime::RuntimeConfig {
+        cache_key: key,
+        ..config(Some(dir))
+    };
+    let runtime = Runtime::new(config).unwrap();
+    let bytes = wat::parse_str(everything()).unwrap();
+    let component = runtime.cached(digest(&bytes)).await?;
+    assert_eq!(component.bytes_len, bytes.len() as u64);
+    let linked = runtime.link(&component, &spec(Limits::DEFAULT)).unwrap();
+    let mut grain = activate(&linked).await.unwrap();
+    Some(grain.call("add", "[2,3]").await.unwrap())
+}
+
+#[tokio::test]
+async fn a_compiled_component_runs_without_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(known(dir.path(), [7; 32]).await, None);
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    assert_eq!(known(dir.path(), [7; 32]).await.as_deref(), Some("5"));
+    assert_eq!(known(dir.path(), [8; 32]).await, None, "another node's key");
+    // Neither half is of use without the other one, and each comes back.
+    for extension in ["skeleton", "mac", "cwasm"] {
+        fs::remove_file(files(dir.path(), extension).remove(0)).unwrap();
+        assert_eq!(known(dir.path(), [7; 32]).await, None, "no {extension}");
+        assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+        assert_eq!(known(dir.path(), [7; 32]).await.as_deref(), Some("5"));
+    }
+    let skeleton = files(dir.path(), "skeleton").remove(0);
+    let sound = fs::read(&skeleton).unwrap();
+    for at in [0, 32, 40, sound.len() - 1] {
+        let mut changed = sound.clone();
+        changed[at] ^= 1;
+        fs::write(&skeleton, &changed).unwrap();
+        assert_eq!(known(dir.path(), [7; 32]).await, None, "byte {at}");
+    }
+    fs::write(&skeleton, &sound[..20]).unwrap();
+    assert_eq!(known(dir.path(), [7; 32]).await, None, "cut short");
 }
 
 #[tokio::test]
