@@ -1,10 +1,11 @@
 //! Integers that the runtime of JavaScript does not pass exactly: what a kind in TypeScript takes, answers and asks others for is the number that
 //! was meant, or is refused by its place.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Cli, Node, Reply};
+use crate::harness::{Cli, Flow, Node, Reply};
 
 /// Beyond 2^53, and no number of JavaScript.
 const BIG: &str = "9007199254740993";
@@ -22,6 +23,9 @@ interface api {
   fail: func(at: string, id: string) -> result<u32, item>;
   take: func(it: item) -> u64;
   small: func(value: u32, more: list<u32>) -> tuple<string, u32, list<u32>>;
+  record reading { byte: u8, change: s16, all: list<s16>, port: option<u16> }
+  read: func(byte: string, change: string, one: string, port: string) -> result<reading, s32>;
+  signed: func(by: s32, bytes: list<u8>) -> s32;
 }
 
 world grain {
@@ -49,6 +53,12 @@ export const api = grain<Exports>({
   },
   take: ({ at }) => at,
   small: (value, more) => [`${value} ${more}`, value, more],
+  read(byte, change, one, port) {
+    state.set("read", byte);
+    if (byte === "") throw new Err(Number(change));
+    return { byte: Number(byte), change: Number(change), all: [0, Number(one)], port: port === "" ? null : Number(port) };
+  },
+  signed: (by, bytes) => by + bytes.length,
 });
 
 export const lookUp = (at: number) => `at ${at}`;
@@ -92,6 +102,8 @@ function answer(method: string, words: string): unknown {
     case "all": return wide.all(["1", words]);
     case "fail": return wide.fail("1", words);
     case "deep": return wide.deep("1", words);
+    case "signed": return wide.signed(Number(words), Uint8Array.of(1));
+    case "bytes-of": return wide.signed(1, [0, Number(words)] as unknown as Uint8Array);
     case "random": for (let drawn = 0; drawn < 64; drawn++) getRandomU64();
   }
   return [wide instanceof Ref, getRandomBytes(2).length];
@@ -120,6 +132,7 @@ interface api {
   one: async func(words: string, by: u64) -> u64;
   small: async func(value: u32) -> result<tuple<string, u32>, u32>;
   draw: async func() -> result<string, string>;
+  steps: async func(words: list<string>) -> stream<u16>;
 }
 
 world grain {
@@ -138,6 +151,12 @@ export const api = grain<Exports>({
   async small(value) {
     if (value % 2 === 0) throw new Err(value);
     return [`${value}`, value];
+  },
+  async steps(words) {
+    async function* steps() {
+      for (const word of words) yield Number(word);
+    }
+    return steps();
   },
   async draw() {
     for (;;) getRandomU64();
@@ -307,8 +326,55 @@ async fn an_answer_of_typescript_that_cannot_be_exact_is_refused() {
     );
 }
 
+#[tokio::test]
+async fn a_small_integer_of_typescript_is_not_cut_to_size() {
+    let node = Node::start().await;
+    deploy(&node, "wide", WIDE).await;
+    let read = async |words: [&str; 4]| node.client().call("wide/a", "read", json!(words)).await;
+    assert_eq!(
+        read(["255", "-32768", "127", ""]).await.ok(),
+        json!({ "byte": 255, "change": -32768, "all": [0, 127], "port": null })
+    );
+    for (words, said) in [
+        (
+            ["256", "0", "0", ""],
+            "read: 'result.ok.byte' is 256, outside of u8",
+        ),
+        (
+            ["1.5", "0", "0", ""],
+            "read: 'result.ok.byte' is 1.5, and no whole number",
+        ),
+        (
+            ["x", "0", "0", ""],
+            "read: 'result.ok.byte' is NaN, and no whole number",
+        ),
+        (
+            ["1", "-32769", "0", ""],
+            "read: 'result.ok.change' is -32769, outside of s16",
+        ),
+        (
+            ["1", "0", "-32769", ""],
+            "read: 'result.ok.all[1]' is -32769, outside of s16",
+        ),
+        (
+            ["1", "0", "0", "65536"],
+            "read: 'result.ok.port' is 65536, outside of u16",
+        ),
+        (
+            ["", "2147483648", "", ""],
+            "read: 'result.err' is 2147483648, outside of s32",
+        ),
+    ] {
+        refused(&read(words).await, said);
+    }
+    let kept = node.client().get("/v1/state/wide/a/read").await.text();
+    assert_eq!(kept, "\"255\"", "of the refused turns nothing is left");
+    let err = read(["", "-2147483648", "", ""]).await;
+    assert_eq!(err.problem(400).0["error"], -2_147_483_648_i64);
+}
+
 /// Method, words, and what the answer or the error says.
-const TYPED: [(&str, &str, &str); 19] = [
+const TYPED: [(&str, &str, &str); 24] = [
     ("echo", "9007199254740991", "9007199254740991"),
     ("echo", "7n", "7"),
     (
@@ -343,6 +409,23 @@ const TYPED: [(&str, &str, &str); 19] = [
         "echo-one",
         "4294967296",
         "Ref.unsigned32: 'value' is 4294967296, outside of u32",
+    ),
+    ("signed", "-2147483648", "-2147483647"),
+    (
+        "signed",
+        "2147483648",
+        "RangeError: test:wide-client/api@0.1.0 Ref.signed: 'by' is 2147483648, outside of s32",
+    ),
+    (
+        "signed",
+        "0.5",
+        "Ref.signed: 'by' is 0.5, and no whole number",
+    ),
+    ("bytes-of", "255", "3"),
+    (
+        "bytes-of",
+        "256",
+        "Ref.signed: 'bytes[1]' is 256, outside of u8",
     ),
     ("take", "5", "5"),
     (
@@ -412,6 +495,19 @@ async fn an_async_answer_of_typescript_is_exact_or_refused() {
     ] {
         refused(&call("one", json!([words, by])).await, said);
     }
+    let steps = async |words: Value| {
+        let client = node.client();
+        let request = client.request(Method::POST, "/g/later/a/steps");
+        let request = request.header("accept", "application/x-ndjson");
+        Flow::send(request.json(&json!([words]))).await
+    };
+    let fits = steps(json!(["0", "65535"])).await.lines().await;
+    assert_eq!(fits, ["0", "65535"]);
+    let mut broken = steps(json!(["7", "65536", "8"])).await;
+    assert_eq!(broken.line().await.as_deref(), Some("7"));
+    let problem = broken.line().await.unwrap();
+    let said = "steps: 'result[1]' is 65536, outside of u16";
+    assert!(problem.contains(said), "{problem}");
     let small = call("small", json!([4_294_967_295_u32])).await;
     assert_eq!(small.ok(), json!(["4294967295", 4_294_967_295_u32]));
     let err = call("small", json!([4_294_967_294_u32])).await;

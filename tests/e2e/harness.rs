@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 pub(crate) use cli::{Cli, granary};
-pub(crate) use client::{Client, Reply};
+pub(crate) use client::{Client, Problem, Reply};
 pub(crate) use flow::Flow;
 pub(crate) use node::{Node, NodeBuilder};
 

@@ -3,19 +3,33 @@
 //
 // Without it a `u32` from 2^31 on comes in as a negative number and goes out as 2^31 - 1. A `u64` or `s64` beyond 2^53 comes in rounded, but
 // never as a number below 2^53 (and a `u64` from 2^63 on as a negative one), so that each of them is seen. What goes out is rounded to a whole
-// number, and a `bigint` is taken in the typed arrays only that stand for a list.
+// number and cut to the bits of its type, and a `bigint` is taken in the typed arrays only that stand for a list.
 //
 // A function is described by the places of its integers: `{ parameters: [["by", "u64"]], result: ["result.ok", "u64"], error: ["result.err", …] }`,
 // with `async` if it is. What a place holds is the type of an integer, `{ each }` for a list, `{ map: [key, value] }`, `{ fields }` for a record or
-// a tuple, `{ cases }` for what has a tag, or null where there is no such integer.
+// a tuple, `{ cases }` for what has a tag, or null where there is no such integer. A result may be `{ items }`, for a stream.
 import { trap } from "./grain.js";
 
 // What a number may be, and the typed array that stands for a list.
 const INTEGERS = {
-  u32: { least: 0, most: 2 ** 32 - 1, list: Uint32Array },
-  u64: { least: 0, most: Number.MAX_SAFE_INTEGER, list: BigUint64Array },
-  s64: { least: Number.MIN_SAFE_INTEGER, most: Number.MAX_SAFE_INTEGER, list: BigInt64Array },
+  u8: unsigned(8, Uint8Array),
+  u16: unsigned(16, Uint16Array),
+  u32: unsigned(32, Uint32Array),
+  u64: unsigned(64, BigUint64Array),
+  s8: signed(8, Int8Array),
+  s16: signed(16, Int16Array),
+  s32: signed(32, Int32Array),
+  s64: signed(64, BigInt64Array),
 };
+
+function unsigned(bits, list) {
+  return { least: 0, most: Math.min(2 ** bits - 1, Number.MAX_SAFE_INTEGER), holds: (value) => BigInt.asUintN(bits, value) === value, list };
+}
+
+function signed(bits, list) {
+  const most = Math.min(2 ** (bits - 1) - 1, Number.MAX_SAFE_INTEGER);
+  return { least: Math.max(-(2 ** (bits - 1)), -Number.MAX_SAFE_INTEGER), most, holds: (value) => BigInt.asIntN(bits, value) === value, list };
+}
 
 /** Wraps the methods of an interface that the module exports. What does not fit ends the turn. */
 export function exported(methods, functions) {
@@ -93,15 +107,40 @@ function checked(name, { parameters, result, error, async: isAsync }, { there, b
 }
 
 function guarded(name, [place, shape], way, refuse) {
+  const told = (refused) => {
+    if (!(refused instanceof Refused)) throw refused;
+    return refuse(new RangeError(`${name}: '${place}${refused.path}' ${refused.why}`));
+  };
+  if (shape.items) return stream(shape.items, way, told);
   const pass = passing(shape, way);
   return (value) => {
     try {
       return pass(value);
     } catch (refused) {
-      if (!(refused instanceof Refused)) throw refused;
-      return refuse(new RangeError(`${name}: '${place}${refused.path}' ${refused.why}`));
+      return told(refused);
     }
   };
+}
+
+// Of a stream that is given as something to iterate over: each item when it is taken. What is written to a `wit.Stream` does not come by here.
+function stream(shape, way, told) {
+  const pass = passing(shape, way);
+  const batch = INTEGERS[shape]?.list;
+  async function* checkedItems(items) {
+    let at = 0;
+    for await (const item of items) {
+      let passed = item;
+      try {
+        if (batch === undefined || !(item instanceof batch)) passed = pass(item);
+      } catch (refused) {
+        told(within(refused, `[${at}]`));
+      }
+      yield passed;
+      at++;
+    }
+  }
+  const isIterable = (value) => typeof (value?.[Symbol.asyncIterator] ?? value?.[Symbol.iterator]) === "function";
+  return (value) => (isIterable(value) && typeof value.read !== "function" ? checkedItems(value) : value);
 }
 
 // Why a value does not pass, and where in it. The place is put together on the way up, so that a value that passes costs nothing for it.
@@ -131,19 +170,14 @@ function goesOut(value, type, isItem) {
   const number = Number(value);
   const fits = Number.isInteger(number) && number >= INTEGERS[type].least && number <= INTEGERS[type].most;
   if (fits) return type === "u32" ? number | 0 : number;
-  if (typeof value === "bigint" && isItem && inRange(value, type)) return value;
+  if (typeof value === "bigint" && isItem && INTEGERS[type].holds(value)) return value;
   throw new Refused(`is ${value}, ${whyNot(value, type)}`);
 }
 
 function whyNot(value, type) {
   if (typeof value === "number" && !Number.isInteger(value)) return "and no whole number";
-  if (!inRange(BigInt(value), type)) return `outside of ${type}`;
+  if (!INTEGERS[type].holds(BigInt(value))) return `outside of ${type}`;
   return typeof value === "bigint" ? "and beyond 2^53 a bigint goes out in a list only" : "and beyond 2^53 JavaScript's numbers are rounded";
-}
-
-function inRange(value, type) {
-  if (type === "s64") return BigInt.asIntN(64, value) === value;
-  return BigInt.asUintN(type === "u64" ? 64 : 32, value) === value;
 }
 
 function typeName(value) {
@@ -171,12 +205,10 @@ function parts(shape, way) {
   return shape.fields ? fields(shape.fields, way) : cases(shape.cases, way);
 }
 
-// Of the integers of 32 bits with a sign, those from here on are the same for everybody.
-const plainFrom = (type) => (type === "s64" ? -(2 ** 31) : 0);
-
+// An integer of 32 bits with a sign is the same for everybody, if it is one of the type.
 function integer(type, way) {
-  const least = plainFrom(type);
-  return (value) => (typeof value === "number" && (value | 0) === value && value >= least ? value : way(value, type, false));
+  const { least, most } = INTEGERS[type];
+  return (value) => (typeof value === "number" && (value | 0) === value && value >= least && value <= most ? value : way(value, type, false));
 }
 
 function fields(shapes, way) {
@@ -209,7 +241,7 @@ function cases(shapes, way) {
 
 function list(shape, way) {
   const type = INTEGERS[shape];
-  const least = type ? plainFrom(shape) : Infinity;
+  const [least, most] = type ? [type.least, type.most] : [Infinity, -Infinity];
   const pass = type ? (item) => way(item, shape, true) : passing(shape, way);
   return (items) => {
     if (type && items instanceof type.list) return items;
@@ -221,7 +253,7 @@ function list(shape, way) {
     try {
       for (; at < length; at++) {
         const item = items[at];
-        if (typeof item === "number" && (item | 0) === item && item >= least) continue;
+        if (typeof item === "number" && (item | 0) === item && item >= least && item <= most) continue;
         const passed = pass(item);
         isWide ||= typeof passed === "bigint";
         mended = put(mended, items, at, passed, way);

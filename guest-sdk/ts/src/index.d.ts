@@ -87,8 +87,8 @@
  * | `result` within a value            | `{ tag: "ok", val }` or `{ tag: "err", val }`     |
  * | `char`                             | a text of one character                           |
  *
- * QuickJS hands `u64` and `s64` over as numbers, which are exact up to 2^53. Beyond that nothing is rounded, it is refused, and so is a number
- * that is not whole or not within the type. `granary build` names the functions that pass such integers.
+ * QuickJS hands `u64` and `s64` over as numbers, which are exact up to 2^53. Beyond that nothing is rounded, it is refused. So is a number that
+ * goes out and is not whole or not within its type, from `u8` to `s64`. `granary build` names the functions that pass integers of 64 bits.
  *
  * | such an integer in                        | what happens                                                                     |
  * |-------------------------------------------|----------------------------------------------------------------------------------|
@@ -96,6 +96,8 @@
  * | what a method returns, or its `err`       | the turn leaves no trace; its caller is told `guest-trap`, with the place        |
  * | an argument of an imported function       | a `RangeError` names function and place; nothing was called                      |
  * | the answer of an imported function        | a `RangeError` names function and place; what was called has done its work        |
+ *
+ * An item of a stream that does not fit ends the stream and the activation. What is written to a `wit.Stream` or `wit.Future` is not looked at.
  *
  * Imported functions are the methods of typed clients and those of other interfaces. Where an integer goes out it may be a `bigint`; beyond
  * 2^53 that is taken within a list only, where `BigUint64Array` and `BigInt64Array` will do, too. Where such integers have to come in, or go
@@ -347,6 +349,11 @@ export interface Migration {
 }
 
 declare global {
-  /** Writes lines to the grain's log: `log`, `info`, `debug` to its output stream, `warn`, `error` to its error stream. */
-  var console: Record<"log" | "info" | "debug" | "trace" | "warn" | "error", (...values: unknown[]) => void>;
+  /**
+   * Writes lines to the grain's log: `log`, `info`, `debug` to its output stream, `warn`, `error` to its error stream. `assert` writes one to the
+   * error stream if its condition does not hold, and goes on, as everywhere: what is to end the turn throws.
+   */
+  var console: Record<"log" | "info" | "debug" | "trace" | "warn" | "error", (...values: unknown[]) => void> & {
+    assert(holds: unknown, ...values: unknown[]): void;
+  };
 }

@@ -85,6 +85,23 @@ test("an answer goes out exactly or not at all", () => {
   refused(deep, [[0, { tag: "none" }], [0, { tag: "some", val: -1 }]], "'result[1].1.some' is -1, outside of u64");
 });
 
+test("a small integer goes out as it was meant or not at all", () => {
+  const types = { u8: [0, 255], u16: [0, 65_535], s8: [-128, 127], s16: [-32_768, 32_767], s32: [-(2 ** 31), 2 ** 31 - 1] };
+  for (const [type, [least, most]] of Object.entries(types)) {
+    for (const value of [least, most, null]) assert.equal(answered(type, () => value), value);
+    assert.equal(answered(type, () => BigInt(most)), most);
+    for (const value of [least - 1, most + 1, BigInt(most) + 1n, 2 ** 60]) refused(type, value, `'result' is ${value}, outside of ${type}`);
+    for (const value of [0.5, NaN, -Infinity]) refused(type, value, `'result' is ${value}, and no whole number`);
+    refused(type, "5", "'result' is of the type string, and no integer");
+    refused(type, true, "'result' is of the type boolean, and no integer");
+    refused({ each: type }, [0, most, most + 1], `'result[2]' is ${most + 1}, outside of ${type}`);
+    assert.deepEqual(answered({ each: type }, () => [least, BigInt(most)]), [least, most]);
+  }
+  const bytes = Uint8Array.of(1, 255);
+  assert.equal(answered({ each: "u8" }, () => bytes), bytes);
+  refused({ each: "u8" }, Int8Array.of(-1), "'result' is of the type Int8Array, and no array");
+});
+
 test("a list with bigints goes out as a typed array", () => {
   const list = { each: "u64" };
   assert.deepEqual(answered(list, () => [1, 2n]), [1, 2]);
@@ -137,6 +154,34 @@ test("a promise is waited for", async () => {
     await assert.rejects(f(by), /the grain trapped/);
     assert.ok(host.lines.stderr.at(-1).startsWith(`Uncaught RangeError: f: ${words}`), host.lines.stderr.at(-1));
   }
+});
+
+test("items of a stream are looked at when they are taken", async () => {
+  const taken = async (shape, items) => {
+    const host = new Host();
+    const { f } = exported({ f: async () => items }, { f: { parameters: [], result: ["result.ok", { items: shape }], async: true } });
+    const found = [];
+    try {
+      for await (const item of await f()) found.push(item);
+    } catch {
+      found.push(host.lines.stderr.join().split("\n")[0]);
+    }
+    return found;
+  };
+  async function* later() {
+    yield 1;
+    yield 256;
+    yield 2;
+  }
+  assert.deepEqual(await taken("u8", later()), [1, "Uncaught RangeError: f: 'result.ok[1]' is 256, outside of u8"]);
+  assert.deepEqual(await taken("u32", [1, 2 ** 31]), [1, -(2 ** 31)]);
+  const bytes = Uint8Array.of(7, 8);
+  assert.deepEqual(await taken("u8", [bytes, 9]), [bytes, 9]);
+  const deep = await taken({ fields: { at: "u16" } }, [{ at: 1 }, { at: -1 }]);
+  assert.deepEqual(deep, [{ at: 1 }, "Uncaught RangeError: f: 'result.ok[1].at' is -1, outside of u16"]);
+  // The runtime's own stream.
+  const own = { read() {}, [Symbol.asyncIterator]: () => [300][Symbol.iterator]() };
+  assert.deepEqual(await taken("u8", own), [300]);
 });
 
 test("methods of a class keep their object, and others are as they were", () => {
@@ -208,6 +253,17 @@ test("calls of an imported interface are made and answered exactly, or refused",
   assert.equal(await ref.later(1n), 1);
   await assert.rejects(ref.later(-1), /Ref.later: 'by' is -1/);
   assert.equal(Ref.find(4_294_967_295), 4_294_967_295, "as the runtime takes it, and back");
+});
+
+test("a small integer that is passed to an imported function is looked at, and its answer is not", () => {
+  const passed = [];
+  const real = { f: (...values) => passed.push(values) };
+  const shape = { fields: { port: "u16" } };
+  const { f } = imported("a:b/c", real, { functions: { f: { parameters: [["by", "s8"], ["to", shape]] } }, classes: {} });
+  assert.equal(f(-128, { port: 65_535 }), 1);
+  assert.throws(() => f(128, { port: 1 }), /^RangeError: a:b\/c f: 'by' is 128, outside of s8/);
+  assert.throws(() => f(1, { port: 1.5 }), /^RangeError: a:b\/c f: 'to.port' is 1.5, and no whole number/);
+  assert.deepEqual(passed, [[-128, { port: 65_535 }]]);
 });
 
 test("a class with methods only, or statics only, is wrapped as well", () => {

@@ -247,7 +247,8 @@ fn heart(resolve: &Resolve, error: &anyhow::Error) -> String {
 mod tests {
     use super::*;
 
-    fn open(wit: &str) -> Result<World, WorldError> {
+    /// Reads a package of one file.
+    pub(super) fn open(wit: &str) -> Result<World, WorldError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.wit"), wit).unwrap();
         World::open(folder.path())

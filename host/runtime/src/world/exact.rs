@@ -1,5 +1,5 @@
 //! Where a world passes integers that the runtime of JavaScript changes on their way, described for the SDK's `exact.js`: 64-bit integers, which it
-//! has as numbers, and `u32`, which it takes for signed.
+//! has as numbers, `u32`, which it takes for signed, and each that goes out, which it cuts to size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use wit_parser::{
 };
 
 use super::World;
-use super::typescript::{camel, is_free};
+use super::typescript::{Way, camel, is_free};
 use super::wide::parts;
 
 /// The namespace whose calls need no guard: the SDK makes most of them, with times, versions and sizes far below 2^53.
@@ -36,7 +36,7 @@ impl World {
     pub fn exact_exports(&self) -> BTreeMap<String, Map<String, Value>> {
         let mut objects: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
         let mut add = |object: String, function: &Function| {
-            if let Some(described) = described(&self.resolve, function) {
+            if let Some(described) = described(&self.resolve, function, Way::In) {
                 let functions = objects.entry(object).or_default();
                 functions.insert(camel(&function.name), described);
             }
@@ -106,7 +106,7 @@ impl World {
         let mut functions = Map::new();
         let mut classes: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
         for function in self.resolve.interfaces[id].functions.values() {
-            let Some(described) = described(&self.resolve, function) else {
+            let Some(described) = described(&self.resolve, function, Way::Out) else {
                 continue;
             };
             let part = match function.kind {
@@ -142,8 +142,8 @@ fn exported_name(resolve: &Resolve, function: &Function) -> String {
     }
 }
 
-/// Where a function passes such integers; nothing if it does not.
-fn described(resolve: &Resolve, function: &Function) -> Option<Value> {
+/// Where a function passes such integers; nothing if it does not. `way` is that of the parameters.
+fn described(resolve: &Resolve, function: &Function, way: Way) -> Option<Value> {
     // The receiver of a method is no parameter.
     let is_method = matches!(
         function.kind,
@@ -151,7 +151,7 @@ fn described(resolve: &Resolve, function: &Function) -> Option<Value> {
     );
     let parameters = function.params.iter().skip(usize::from(is_method));
     let parameters: Vec<Value> = parameters
-        .map(|parameter| json!([parameter.name, shape(resolve, &parameter.ty)]))
+        .map(|parameter| json!([parameter.name, shape(resolve, &parameter.ty, way)]))
         .collect();
     let mut passes = parameters.iter().any(|parameter| !parameter[1].is_null());
     let mut described = json!({ "parameters": parameters });
@@ -165,7 +165,7 @@ fn described(resolve: &Resolve, function: &Function) -> Option<Value> {
         None => (None, None),
     };
     for (name, answer) in [("result", plain), ("error", error)] {
-        let answer = answer.map(|(place, ty)| (place, shape(resolve, &ty)));
+        let answer = answer.map(|(place, ty)| (place, answer_shape(resolve, &ty, way.back())));
         if let Some((place, shape)) = answer.filter(|(_, shape)| !shape.is_null()) {
             described[name] = json!([place, shape]);
             passes = true;
@@ -175,6 +175,17 @@ fn described(resolve: &Resolve, function: &Function) -> Option<Value> {
         described["async"] = true.into();
     }
     passes.then_some(described)
+}
+
+/// The shape of an answer. It may be a stream, whose items are looked at where they go out.
+fn answer_shape(resolve: &Resolve, ty: &Type, way: Way) -> Value {
+    match kind(resolve, ty) {
+        Some(TypeDefKind::Stream(Some(item))) if way == Way::Out => {
+            let items = shape(resolve, item, way);
+            none_or(items.is_null(), json!({ "items": items }))
+        }
+        Some(_) | None => shape(resolve, ty, way),
+    }
 }
 
 /// What a type is behind its aliases, unless it is one of the simple ones.
@@ -191,31 +202,28 @@ fn kind<'a>(resolve: &'a Resolve, ty: &Type) -> Option<&'a TypeDefKind> {
 
 /// Where such integers are in a value of JavaScript: null where there are none, else the type of one, `{"each": …}` for a list, `{"map": [key,
 /// value]}`, `{"fields": {…}}` for a record or tuple, `{"cases": {…}}` for what has a tag.
-fn shape(resolve: &Resolve, ty: &Type) -> Value {
+fn shape(resolve: &Resolve, ty: &Type, way: Way) -> Value {
     let kind_of = match ty {
         Type::U32 => return "u32".into(),
         Type::U64 => return "u64".into(),
         Type::S64 => return "s64".into(),
+        // They come in as they are.
+        Type::U8 | Type::U16 | Type::S8 | Type::S16 | Type::S32 if way == Way::In => None,
+        Type::U8 => return "u8".into(),
+        Type::U16 => return "u16".into(),
+        Type::S8 => return "s8".into(),
+        Type::S16 => return "s16".into(),
+        Type::S32 => return "s32".into(),
         Type::Id(_) => kind(resolve, ty),
-        Type::Bool
-        | Type::U8
-        | Type::U16
-        | Type::S8
-        | Type::S16
-        | Type::S32
-        | Type::F32
-        | Type::F64
-        | Type::Char
-        | Type::String
-        | Type::ErrorContext => None,
+        Type::Bool | Type::F32 | Type::F64 | Type::Char | Type::String | Type::ErrorContext => None,
     };
     match kind_of {
         Some(TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _)) => {
-            let item = shape(resolve, item);
+            let item = shape(resolve, item, way);
             none_or(item.is_null(), json!({ "each": item }))
         }
         Some(TypeDefKind::Map(key, value)) => {
-            let (key, value) = (shape(resolve, key), shape(resolve, value));
+            let (key, value) = (shape(resolve, key, way), shape(resolve, value, way));
             none_or(
                 key.is_null() && value.is_null(),
                 json!({ "map": [key, value] }),
@@ -223,18 +231,18 @@ fn shape(resolve: &Resolve, ty: &Type) -> Value {
         }
         Some(TypeDefKind::Option(inner)) => {
             let is_nested = matches!(kind(resolve, inner), Some(TypeDefKind::Option(_)));
-            let inner = shape(resolve, inner);
+            let inner = shape(resolve, inner, way);
             match is_nested {
                 true => none_or(inner.is_null(), json!({ "cases": { "some": inner } })),
                 false => inner,
             }
         }
         Some(kind @ (TypeDefKind::Variant(_) | TypeDefKind::Result(_))) => {
-            let cases = named(resolve, kind, |name| name);
+            let cases = named(resolve, kind, way, |name| name);
             none_or(cases.is_empty(), json!({ "cases": cases }))
         }
         Some(kind) => {
-            let fields = named(resolve, kind, |name| camel(&name));
+            let fields = named(resolve, kind, way, |name| camel(&name));
             none_or(fields.is_empty(), json!({ "fields": fields }))
         }
         None => Value::Null,
@@ -249,34 +257,34 @@ fn none_or(is_none: bool, shape: Value) -> Value {
 fn named(
     resolve: &Resolve,
     kind: &TypeDefKind,
+    way: Way,
     rename: fn(String) -> String,
 ) -> Map<String, Value> {
     let shapes = parts(kind)
         .into_iter()
-        .filter_map(|(name, ty)| Some((rename(name?), shape(resolve, &ty))));
+        .filter_map(|(name, ty)| Some((rename(name?), shape(resolve, &ty, way))));
     shapes.filter(|(_, shape)| !shape.is_null()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn world(wit: &str) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.wit"), wit).unwrap();
-        World::open(folder.path()).unwrap()
-    }
+    use crate::world::tests::open;
 
     #[test]
     fn what_an_export_passes_is_described_by_its_places() {
-        let world = world(
+        let world = open(
             "package a:b@0.1.0;
             interface api {
               record item { the-id: s64, name: string }
               variant shape { nothing, many(list<item>) }
-              plain: func(by: s32) -> result<string, u8>;
+              plain: func(by: s32, all: list<u8>) -> result<string, bool>;
+              small: func(by: u8) -> result<tuple<u8, s8, bool>, list<s16>>;
+              other: func(it: item) -> list<option<u16>>;
               add: func(by: u64, how: shape) -> result<u32, option<u64>>;
               deep: func(one: option<option<u64>>, two: option<tuple<u8, u64>>, three: string);
+              steps: async func(by: u8) -> result<stream<tuple<s8>>, string>;
+              words: async func() -> stream<string>;
               all: async func() -> map<u32, map<string, list<u64>>>;
             }
             world grain {
@@ -284,7 +292,8 @@ mod tests {
               export in-line: interface { get: func() -> u64; }
               export look-up: func(at: u64) -> string;
             }",
-        );
+        )
+        .unwrap();
         assert_eq!(
             json!(world.exact_exports()),
             json!({
@@ -298,6 +307,20 @@ mod tests {
                         ],
                         "result": ["result.ok", "u32"],
                         "error": ["result.err", "u64"],
+                    },
+                    "small": {
+                        "parameters": [["by", null]],
+                        "result": ["result.ok", { "fields": { "0": "u8", "1": "s8" } }],
+                        "error": ["result.err", { "each": "s16" }],
+                    },
+                    "other": {
+                        "parameters": [["it", { "fields": { "theId": "s64" } }]],
+                        "result": ["result", { "each": "u16" }],
+                    },
+                    "steps": {
+                        "parameters": [["by", null]],
+                        "result": ["result.ok", { "items": { "fields": { "0": "s8" } } }],
+                        "async": true,
                     },
                     "deep": { "parameters": [
                         ["one", { "cases": { "some": "u64" } }],
@@ -317,9 +340,9 @@ mod tests {
 
     #[test]
     fn an_import_is_described_by_its_functions_and_classes() {
-        let world = world(
+        let world = open(
             "package a:b@0.1.0;
-            interface plain { resource ref { get: func() -> string; } delete: func(by: s32); }
+            interface plain { resource ref { get: func() -> list<u8>; } %delete: func(by: f64) -> s32; }
             interface shop {
               resource price-list { constructor(at: u64); get: func(by: u64) -> string; later: async func() -> u32; find: static func() -> s64; }
               resource ref { constructor(key: string); }
@@ -327,7 +350,7 @@ mod tests {
               %delete: func(by: s32);
             }
             world grain { import plain; import shop; import alone: func() -> u64; }",
-        );
+        ).unwrap();
         let imports = world.exact_imports();
         assert_eq!(imports.len(), 1);
         assert_eq!(imports[0].module, "a:b/shop@0.1.0");
@@ -341,7 +364,10 @@ mod tests {
         assert_eq!(
             imports[0].described,
             json!({
-                "functions": { "drawOne": { "parameters": [], "result": ["result", "u64"] } },
+                "functions": {
+                    "delete": { "parameters": [["by", "s32"]] },
+                    "drawOne": { "parameters": [], "result": ["result", "u64"] },
+                },
                 "classes": { "PriceList": {
                     "create": { "parameters": [["at", "u64"]] },
                     "methods": {

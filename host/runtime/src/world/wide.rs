@@ -152,6 +152,7 @@ pub(super) fn parts(kind: &TypeDefKind) -> Vec<(Option<String>, Type)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::tests::open;
 
     #[test]
     fn the_hosts_own_types_are_no_warning() {
@@ -178,7 +179,6 @@ mod tests {
 
     #[test]
     fn every_64_bit_integer_is_found_by_its_place() {
-        let folder = tempfile::tempdir().unwrap();
         let wit = "package a:b@0.1.0;
             interface api {
               record item { the-id: s64, name: string }
@@ -189,8 +189,7 @@ mod tests {
             }
             interface other { get: func() -> u64; }
             world grain { import other; export api; export look-up: func(at: u64) -> string; }";
-        std::fs::write(folder.path().join("a.wit"), wit).unwrap();
-        let world = World::open(folder.path()).unwrap();
+        let world = open(wit).unwrap();
         let shown: Vec<String> = world
             .wide()
             .into_iter()

@@ -170,7 +170,7 @@ mod tests {
             "package a:b@0.1.0;
              interface other { get: func() -> s32; }
              interface api { get: func(key: string) -> string; }
-             world grain { import other; export api; export %delete: func() -> u8; }",
+             world grain { import other; export api; export %delete: func() -> f32; }",
         );
         let entry = "export * from \"/p/grain.ts\";
 if (typeof own1 !== \"function\") throw new Error(\"the WIT says delete, but the module exports no such function\");
