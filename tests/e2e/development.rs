@@ -205,6 +205,53 @@ async fn change(sample: &str, file: &str, edit: fn(&str) -> [String; 2]) {
 }
 
 #[tokio::test]
+async fn what_a_build_reads_outside_the_project_or_in_a_folder_called_target_is_watched() {
+    guests::toolchains();
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("counting");
+    copy_sources(&repository().join("sample-grains/counter-c"), &project);
+    let shared = folder.path().join("shared/factor.h");
+    let deep = project.join("src/target/more.h");
+    for (file, text) in [(&shared, "#define FACTOR 1\n"), (&deep, "#define MORE 0\n")] {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let entries = std::fs::read_dir(project.join("src")).unwrap().flatten();
+    let source = entries
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "c"));
+    let source = source.expect("the sample has a source");
+    let text = std::fs::read_to_string(&source).unwrap();
+    let included =
+        "#include \"granary.h\"\n#include \"../../shared/factor.h\"\n#include \"target/more.h\"";
+    let changed = text.replace("#include \"granary.h\"", included).replacen(
+        "return count;",
+        "return count * FACTOR + MORE;",
+        1,
+    );
+    std::fs::write(&source, changed).unwrap();
+    let target = folder.path().join("target");
+    let dev = Dev::start(folder.path(), "counting", "counter-c", &target).await;
+    let counted = dev
+        .client
+        .call("counter-c/a", "increment", json!([3]))
+        .await;
+    assert_eq!(counted.ok(), 3);
+    for (file, text, expected) in [
+        (&shared, "#define FACTOR 10\n", 30),
+        (&deep, "#define MORE 5\n", 35),
+        // Once more: of the build between them the list is another one.
+        (&shared, "#define FACTOR 100\n", 305),
+    ] {
+        std::fs::write(file, text).unwrap();
+        until("the change", || async {
+            (dev.client.get("/g/counter-c/a/get").await.ok() == expected).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_the_build_makes_is_built_in_once() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("two");

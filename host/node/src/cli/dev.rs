@@ -3,7 +3,7 @@
 mod watch;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use granary_core::id::KindName;
@@ -29,7 +29,7 @@ use watch::{Watching, absolute, source};
 /// What `dev` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "State survives: it lies in the data directory. Breaking changes of an interface are deployed, and said.\nA build that fails leaves the last good revision running.\n\nExamples:\n  granary dev                           the project in this folder\n  granary dev sample-grains             every project in a folder\n  granary dev --listen 127.0.0.1:0      on a free port"
+    after_help = "State survives: it lies in the data directory. Breaking changes of an interface are deployed, and said.\nA build that fails leaves the last good revision running.\nWatched are the projects and whatever else the last build has read.\n\nExamples:\n  granary dev                           the project in this folder\n  granary dev sample-grains             every project in a folder\n  granary dev --listen 127.0.0.1:0      on a free port"
 )]
 pub struct DevArgs {
     /// Folders with a granary.toml, or folders of such folders
@@ -267,7 +267,7 @@ impl Dev {
                     }
                 }
             }
-            let affected = affected(&self.projects, &changed);
+            let affected = affected(&self.projects, &changed, |path| watching.readers(path));
             if affected.is_empty() {
                 continue;
             }
@@ -277,8 +277,14 @@ impl Dev {
     }
 }
 
-/// The kinds whose sources hold a changed file; all of them if it lies in none, as a shared library does.
-fn affected(projects: &[Project], changed: &BTreeSet<PathBuf>) -> BTreeSet<KindName> {
+/// The kinds whose sources hold a changed file, and those that have read it from elsewhere; all of them if it lies in their project beside the
+/// sources of each, as a shared library does.
+fn affected(
+    projects: &[Project],
+    changed: &BTreeSet<PathBuf>,
+    readers: impl Fn(&Path) -> BTreeSet<KindName>,
+) -> BTreeSet<KindName> {
+    let folders: Vec<PathBuf> = projects.iter().map(|it| absolute(&it.folder)).collect();
     let kinds: Vec<(PathBuf, PathBuf, &KindManifest)> = projects
         .iter()
         .flat_map(|project| &project.manifests)
@@ -300,16 +306,16 @@ fn affected(projects: &[Project], changed: &BTreeSet<PathBuf>) -> BTreeSet<KindN
             .iter()
             .map(|(_, _, kind)| *kind)
             .filter(|kind| built(kind));
-        let chosen = if own.is_empty() { all.collect() } else { own };
+        let is_shared = own.is_empty() && folders.iter().any(|folder| path.starts_with(folder));
+        let chosen = if is_shared { all.collect() } else { own };
         affected.extend(chosen.into_iter().map(|kind| kind.spec.name.clone()));
+        affected.extend(readers(path));
     }
     affected
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     pub(super) fn kind(folder: &Path, name: &str) {
@@ -330,14 +336,26 @@ mod tests {
         kind(&path, "two");
         let projects = [Project::open(&path).unwrap()];
         let names = |changed: &[&str]| -> Vec<String> {
-            let changed = changed.iter().map(|file| path.join(file)).collect();
-            affected(&projects, &changed)
+            let changed = changed.iter().map(|file| match file.strip_prefix("../") {
+                Some(outside) => path.with_file_name(outside),
+                None => path.join(file),
+            });
+            let changed = changed.collect();
+            let reader = KindName::parse("two").unwrap();
+            let readers = |path: &Path| -> BTreeSet<KindName> {
+                let is_read = path.ends_with("shared.h");
+                is_read.then(|| reader.clone()).into_iter().collect()
+            };
+            affected(&projects, &changed, readers)
                 .iter()
                 .map(ToString::to_string)
                 .collect()
         };
         assert_eq!(names(&["one/src/lib.rs"]), ["one"]);
         assert_eq!(names(&["Cargo.toml"]), ["one", "two"]);
+        assert_eq!(names(&["one/shared.h"]), ["one", "two"]);
+        assert_eq!(names(&["../shared.h"]), ["two"]);
+        assert!(names(&["../other.h"]).is_empty());
         assert!(names(&[]).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! From a kind's source to a component that a node takes: built, wrapped, documented and looked at as the node will look at it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -237,7 +237,7 @@ impl Builder {
         say: Say<'_>,
     ) -> Result<Built, BuildError> {
         let name = &kind.spec.name;
-        let made = absolute(&project.folder.join("target/granary"));
+        let made = made(project);
         let mut job = Job {
             kind: name,
             language,
@@ -278,7 +278,10 @@ impl Builder {
             }
         };
         job.world = world.as_ref();
-        let raw = read(name, &language::build(&job).await?)?;
+        let mut raw = read(name, &language::build(&job).await?)?;
+        if granary_runtime::is_core_module(&raw) {
+            raw = granary_runtime::without_debug(&raw);
+        }
         let merged = world.as_ref().map(|_| job.wit());
         let bytes = finish(name, raw, merged.as_deref(), world.as_ref(), say)?;
         let built = self.leave(project, kind, bytes)?;
@@ -316,6 +319,20 @@ impl Builder {
         write(&kind.spec.name, &path, &bytes)?;
         inspect(kind, path, bytes, Freshness::Built)
     }
+}
+
+/// Where everything lies that is made of a project's kinds.
+fn made(project: &Project) -> PathBuf {
+    absolute(&project.folder.join("target/granary"))
+}
+
+/// The files outside a kind's folder that its last build has read, but for those that a build makes. None if that is not known, as after a
+/// build that failed.
+pub fn read_elsewhere(project: &Project, kind: &KindName) -> Option<BTreeSet<PathBuf>> {
+    let made = made(project);
+    let mut files = Stamp::read(&made.join(kind.as_str()))?.into_elsewhere();
+    files.retain(|file| !file.starts_with(&made));
+    Some(files)
 }
 
 /// Where a kind's component is left.

@@ -17,7 +17,7 @@ use crate::project::language::Job;
 const NOT_SOURCES: [&str; 2] = ["node_modules", "__pycache__"];
 
 /// Entries right in the kind's folder that nothing is built from: what tools leave, and tests. Deeper down the same names are an author's.
-fn beside_the_sources(language: Language) -> &'static [&'static str] {
+pub fn beside_the_sources(language: Language) -> &'static [&'static str] {
     match language {
         // What their tools read of these is in the list that they leave.
         Language::Js | Language::Ts => &["target", "tests", "dist"],
@@ -84,6 +84,11 @@ impl Stamp {
     pub fn keep(&self, work: &Path) {
         let text = serde_json::to_vec(self).unwrap_or_default();
         drop(std::fs::write(work.join(FILE), text));
+    }
+
+    /// Files outside the kind's folder that went in.
+    pub fn into_elsewhere(self) -> BTreeSet<PathBuf> {
+        self.elsewhere
     }
 
     /// Forgets the last build, before something that it made is changed.
