@@ -60,7 +60,12 @@ function line(stream, values) {
 export const out = (...values) => line(stdout.getStdout(), values);
 export const err = (...values) => line(stderr.getStderr(), values);
 
-globalThis.console ??= { log: out, info: out, debug: out, trace: out, warn: err, error: err };
+/** Writes a line to the error stream if a condition does not hold, and goes on. */
+export function check(holds, ...values) {
+  if (!holds) err(values.length === 0 ? "Assertion failed" : "Assertion failed:", ...values);
+}
+
+globalThis.console ??= { log: out, info: out, debug: out, trace: out, warn: err, error: err, assert: check };
 globalThis.TextEncoder ??= class TextEncoder {
   encoding = "utf-8";
   encode(text = "") {

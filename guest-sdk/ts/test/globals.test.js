@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Host } from "@granary/sdk/testing";
-import { decode, encode, out, show } from "../src/globals.js";
+import { check, decode, encode, out, show } from "../src/globals.js";
 
 test("texts become UTF-8 and come back, as Node does it", () => {
   for (const text of ["", "plain", "Grüße", "漢字", "😀\u0000", "\ud800x", "x\udc00"]) {
@@ -28,6 +28,10 @@ test("the console writes texts, errors and JSON, in pieces that one write takes"
   out("x".repeat(5000));
   assert.deepEqual(host.lines.stdout.slice(1).map((part) => part.length), [4096, 904]);
   assert.match(show(new RangeError("far")), /^RangeError: far\n/);
+  check(1, "holds");
+  check("", "two is", 1);
+  check(null);
+  assert.deepEqual(host.lines.stderr, ["Assertion failed: two is 1", "Assertion failed"]);
   const circle = {};
   circle.circle = circle;
   assert.equal(show(circle), "[object Object]");

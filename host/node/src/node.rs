@@ -38,6 +38,8 @@ pub struct NodeSettings {
     pub name: String,
     /// Where it keeps everything; none: in memory, forgotten at the end.
     pub data: Option<PathBuf>,
+    /// Where it keeps compiled components, if that is not among its data.
+    pub compiled: Option<CompiledCache>,
     /// The most live grains; none: as many as the kernel allows.
     pub slots: Option<u32>,
     /// Threads that compile components.
@@ -46,12 +48,24 @@ pub struct NodeSettings {
     pub grants_root: PathBuf,
 }
 
+/// A cache of compiled components that outlives its node's data, and may be that of several nodes of one user.
+#[derive(Debug, Clone)]
+pub struct CompiledCache {
+    /// Where.
+    pub dir: PathBuf,
+    /// What its files are hashed with. Whoever knows it and may write to the directory decides what code is run.
+    pub key: [u8; 32],
+    /// How many bytes it may hold.
+    pub bytes_max: u64,
+}
+
 impl NodeSettings {
     /// A node that forgets everything, for tests and tools.
     pub fn in_memory(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             data: None,
+            compiled: None,
             slots: None,
             compile_threads: 1,
             grants_root: PathBuf::from("."),
@@ -104,16 +118,24 @@ impl Node {
         let NodeSettings {
             name,
             data,
+            compiled,
             slots,
             compile_threads,
             grants_root,
         } = settings;
         let store = open_store(data.as_deref()).await?;
-        let cache_dir = data.as_deref().map(|data| data.join("cache"));
-        let cache_key = node_key(&*store).await?;
+        let (cache_dir, cache_key, cache_bytes_max) = match compiled {
+            Some(cache) => (Some(cache.dir), cache.key, Some(cache.bytes_max)),
+            None => (
+                data.map(|it| it.join("cache")),
+                node_key(&*store).await?,
+                None,
+            ),
+        };
         let config = RuntimeConfig {
             cache_dir,
             cache_key,
+            cache_bytes_max,
             slots_max: slots,
             compile_threads,
             grants_root,
@@ -244,16 +266,18 @@ async fn node_key(store: &dyn Store) -> Result<[u8; 32], StartError> {
     {
         return Ok(key);
     }
-    let mut key = [0; 32];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    if random.fill(&mut key).is_err() {
-        return Err(RuntimeError::Engine {
-            why: "the system gives no random numbers".to_owned(),
-        }
-        .into());
-    }
+    let key = new_key().ok_or_else(|| RuntimeError::Engine {
+        why: "the system gives no random numbers".to_owned(),
+    })?;
     store.put_value(NAME, Some(key.to_vec())).await?;
     Ok(key)
+}
+
+/// A secret to hash with; none if the system gives no random numbers.
+pub(crate) fn new_key() -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut key).ok().map(|()| key)
 }
 
 /// Runs what waits for a disk or the kernel outside the async threads.

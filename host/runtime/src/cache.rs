@@ -5,6 +5,7 @@
 //! damaged or made for another engine is compiled again. Not HMAC with SHA-256: where the processor has no instructions for it, that takes
 //! 10 times as long as reading the 39 MB of a Python kind.
 
+mod bound;
 pub(crate) mod compile;
 
 use std::fs;
@@ -24,15 +25,17 @@ const SKELETON: &[u8] = b"skeleton";
 pub(crate) struct Cache {
     dir: PathBuf,
     key: [u8; 32],
+    bytes_max: Option<u64>,
 }
 
 impl Cache {
     /// Opens it, making the directory where there is none.
-    pub(crate) fn open(dir: &Path, key: [u8; 32]) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path, key: [u8; 32], bytes_max: Option<u64>) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             key,
+            bytes_max,
         })
     }
 
@@ -47,7 +50,12 @@ impl Cache {
             return None;
         }
         match map(engine, &path) {
-            Ok(component) => Some(component),
+            Ok(component) => {
+                if self.bytes_max.is_some() {
+                    bound::note_use(&path);
+                }
+                Some(component)
+            }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a compiled component cannot be mapped; it is compiled again");
                 None
@@ -83,7 +91,10 @@ impl Cache {
         let mut hasher = self.hasher(CODE, &engine.compat, digest);
         let mac = hasher.update(code).finalize();
         write_whole(&self.path(engine, digest, "cwasm"), &[code])?;
-        write_whole(&self.path(engine, digest, "mac"), &[mac.as_bytes()])
+        write_whole(&self.path(engine, digest, "mac"), &[mac.as_bytes()])?;
+        self.bytes_max.map_or(Ok(()), |bytes_max| {
+            bound::keep_within(&self.dir, bytes_max, digest)
+        })
     }
 
     /// Keeps what [`Self::skeleton`] answers.
@@ -102,8 +113,12 @@ impl Cache {
         write_whole(&self.path(engine, digest, "skeleton"), &parts)
     }
 
-    /// Removes what other versions of an engine have left. Only directories that carry its kind of name are touched.
+    /// Removes what other versions of an engine have left. Only directories that carry its kind of name are touched, and none of a cache that
+    /// processes of other versions may use.
     pub(crate) fn remove_others(&self, engine: &GuestEngine) {
+        if self.bytes_max.is_some() {
+            return;
+        }
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
         };

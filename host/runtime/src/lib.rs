@@ -26,7 +26,7 @@ mod wit;
 pub mod world;
 
 pub use compare::{Change, Comparison, Verdict, compare, compare_client};
-pub use componentize::{carries_world, componentize, is_core_module};
+pub use componentize::{carries_world, componentize, is_core_module, without_debug};
 pub use engine::EngineKind;
 pub use engine::capacity::Capacity;
 pub use host::{

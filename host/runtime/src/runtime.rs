@@ -33,6 +33,9 @@ pub struct RuntimeConfig {
     pub cache_dir: Option<PathBuf>,
     /// The node's secret: a compiled component is only mapped if its hash keyed with this is right.
     pub cache_key: [u8; 32],
+    /// How many bytes the cache may hold: what was not used for longest goes first. Several processes may then use one directory. None: as many
+    /// as there are, and what other versions of the engine have left is removed.
+    pub cache_bytes_max: Option<u64>,
     /// The most live grains; none: as many as the kernel's map limit allows.
     pub slots_max: Option<u32>,
     /// Threads that compile; at least one is used.
@@ -108,11 +111,11 @@ impl Runtime {
         let (engine, plan) = start_engine(config.slots_max)?;
         let cache = match &config.cache_dir {
             Some(dir) => {
-                let cache =
-                    Cache::open(dir, config.cache_key).map_err(|source| RuntimeError::Cache {
-                        dir: dir.clone(),
-                        source,
-                    })?;
+                let cache = Cache::open(dir, config.cache_key, config.cache_bytes_max);
+                let cache = cache.map_err(|source| RuntimeError::Cache {
+                    dir: dir.clone(),
+                    source,
+                })?;
                 cache.remove_others(&engine);
                 Some(Arc::new(cache))
             }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use serde_json::{Value, json};
 
 use super::Check;
-use crate::harness::{Client, until};
+use crate::harness::{Client, Problem, until};
 
 /// A check as a value.
 macro_rules! boxed {
@@ -26,7 +26,7 @@ pub(super) const COUNTER: [(&str, Check); 5] = [
 ];
 
 /// What its torture guest does.
-pub(super) const TORTURE: [(&str, Check); 15] = [
+pub(super) const TORTURE: [(&str, Check); 18] = [
     ("numbers", boxed!(numbers)),
     ("64-bit integers", boxed!(long_integers)),
     ("integers beyond 2^53", boxed!(wide_integers)),
@@ -41,6 +41,15 @@ pub(super) const TORTURE: [(&str, Check); 15] = [
         boxed!(an_exception_has_a_place),
     ),
     ("exit", boxed!(an_exit_ends_the_activation_only)),
+    ("abort", boxed!(an_abort_leaves_no_trace)),
+    (
+        "failed assertions",
+        boxed!(a_failed_assertion_leaves_no_trace),
+    ),
+    (
+        "file and line of an assertion",
+        boxed!(an_assertion_has_a_place),
+    ),
     ("limits", boxed!(limits)),
     ("log", boxed!(log)),
     ("calls, context", boxed!(calls_and_context)),
@@ -282,15 +291,91 @@ const PLACES: [(&str, &str); 6] = [
 
 async fn an_exception_has_a_place(client: Client, guest: &'static str) {
     let answer = client.call(&format!("{guest}/place"), "throw", json!(["sour"]));
-    let problem = answer.await.problem(500);
+    has_place(&answer.await.problem(500), of(&PLACES, guest).1);
+}
+
+fn has_place(problem: &Problem, before: &str) {
     let detail = problem.0["detail"].as_str().unwrap_or_default();
-    let place = PLACES.iter().find(|(name, _)| *name == guest);
-    let (_, before) = place.expect("every guest has one");
     let line = detail.split_once(before).map(|(_, rest)| rest);
     assert!(
         line.is_some_and(|line| line.starts_with(|first: char| first.is_ascii_digit())),
         "{detail}"
     );
+}
+
+/// What the caller is told of an `abort`, where a language has nothing to say by itself the frame that it ended in.
+const ABORTED: [(&str, &[&str]); 6] = [
+    ("torture-rust", &["abort"]),
+    ("torture-c", &["exports_test_torture_trouble_abort"]),
+    ("torture-zig", &["exports_test_torture_trouble_abort"]),
+    (
+        "torture-go",
+        &["fatal error: sync: unlock of unlocked mutex", "trouble.go:"],
+    ),
+    ("torture-ts", &["abort"]),
+    ("torture-python", &["Aborted", "app.py\", line "]),
+];
+
+async fn an_abort_leaves_no_trace(client: Client, guest: &'static str) {
+    let grain = format!("{guest}/abort");
+    let problem = client.call(&grain, "abort", json!([])).await.problem(500);
+    problem.is("guest-trap", &[]);
+    assert_eq!(problem.outcome(), "no-effect");
+    assert_eq!(has(&client, &grain, "aborted").await, false);
+    let known = "the guest trapped: unreachable (a panic, an abort or a failed assertion)";
+    let mut told = vec![problem.0["detail"].as_str().unwrap().replace(known, "")];
+    let frames = problem.0["backtrace"].as_array().into_iter().flatten();
+    // The export's own name says so in any case.
+    let frames = frames.filter_map(|frame| frame.as_str().filter(|it| !it.contains('#')));
+    told.extend(frames.map(str::to_owned));
+    let told = told.join("\n");
+    let (_, words) = of(&ABORTED, guest);
+    assert!(words.iter().all(|word| told.contains(word)), "{told}");
+}
+
+/// What the caller is told of a failed assertion, and what stands before the line.
+const ASSERTED: [(&str, [&str; 2]); 6] = [
+    ("torture-rust", ["the milk is sour", "lib.rs:"]),
+    (
+        "torture-c",
+        [
+            "Assertion failed: words->len == 0",
+            "trouble.c: exports_test_torture_trouble_check: ",
+        ],
+    ),
+    ("torture-zig", ["reached unreachable code", "grain.zig:"]),
+    (
+        "torture-go",
+        ["assertion failed: the milk is sour", "trouble.go:"],
+    ),
+    (
+        "torture-ts",
+        ["Assertion failed: the milk is sour", "grain.ts:"],
+    ),
+    (
+        "torture-python",
+        ["AssertionError: the milk is sour", "app.py\", line "],
+    ),
+];
+
+/// The line of a guest in a table of them.
+fn of<T>(table: &'static [(&str, T)], guest: &str) -> &'static (&'static str, T) {
+    let found = table.iter().find(|(name, _)| *name == guest);
+    found.expect("every guest is in it")
+}
+
+async fn a_failed_assertion_leaves_no_trace(client: Client, guest: &'static str) {
+    let grain = format!("{guest}/check");
+    let answer = client.call(&grain, "check", json!(["the milk is sour"]));
+    let problem = answer.await.problem(500);
+    problem.is("guest-trap", &[of(&ASSERTED, guest).1[0]]);
+    assert_eq!(problem.outcome(), "no-effect");
+    assert_eq!(has(&client, &grain, "checked").await, false);
+}
+
+async fn an_assertion_has_a_place(client: Client, guest: &'static str) {
+    let answer = client.call(&format!("{guest}/place"), "check", json!(["sour"]));
+    has_place(&answer.await.problem(500), of(&ASSERTED, guest).1[1]);
 }
 
 /// A text of the state, as it is kept.

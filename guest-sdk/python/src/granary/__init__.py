@@ -68,7 +68,8 @@ component's own: there are no timers in it (`asyncio.sleep`, `wait_for`), no thr
 up to 256 KiB it is in memory and never waits; of a larger one a read may wait for the store, and the component with it, unless it is one of
 those that end in `_async`.
 
-`print` goes to the grain's log, and to its error stream with `file=sys.stderr`.
+`print` goes to the grain's log, and to its error stream with `file=sys.stderr`. `os.abort` ends the turn as an exception does that is not caught,
+and nothing is cleaned up.
 
 What is there
 =============

@@ -5,6 +5,8 @@ On a desk, where nothing is generated, `granary.testing` puts its fakes here.
 
 import importlib
 
+from granary import _ending
+
 
 class HostMissing(RuntimeError):
     """The component does not import this interface, or the code runs outside a grain."""
@@ -44,6 +46,8 @@ types = _find("types", "GrainId")
 
 try:
     from componentize_py_types import Err, Ok, Some
+
+    _ending.speak_up()
 except ImportError:
     from granary._results import Err, Ok, Some
 

@@ -11,14 +11,17 @@
 
 What the code prints goes where `print` always goes. `granary test` runs the built component instead.
 
-`granary build` leaves this package in `target/granary/sdk/python/src`, and the bindings of each kind in `target/granary/KIND/python`. With this
-package on the module path, say by `PYTHONPATH`, the bindings are found where there is one kind in Python; of several, put the one that is
-meant on the path, too.
+`granary build` leaves this package in `target/granary/sdk/python/src`, and the bindings of each kind in `target/granary/KIND/python`. The
+`[test]` command of `granary test` finds this package; elsewhere put it on the module path, say by `PYTHONPATH`. A module that imports
+`wit_world` is given that of the kind in whose folder it lies. Python keeps one module of a name, and `wit_world` and `app` are the same names
+in every kind: test each kind in a process of its own, as in `python3 -m unittest discover -s cart && python3 -m unittest discover -s shop`.
 """
 
 import bisect
 import enum
-import importlib.util
+import importlib
+import importlib.abc
+import importlib.machinery
 import json
 import sys
 from pathlib import Path
@@ -32,18 +35,57 @@ from granary.codec import to_json
 _RUNTIME = "componentize_py_runtime"
 
 
-def _find_bindings(made: Path) -> None:
-    """Makes `wit_world` of the one kind that was built beside this package a module."""
-    sys.modules.setdefault(_RUNTIME, ModuleType(_RUNTIME))
-    if importlib.util.find_spec("wit_world") is not None:
-        return
-    built = [world.parent for world in made.glob("*/python/wit_world")]
-    if len(built) == 1:
-        sys.path.append(str(built[0]))
+# What the path of a kind's folder is written to, beside its bindings.
+_SOURCE = "source"
 
 
-# Of `target/granary/sdk/python/src/granary/testing.py`.
-_find_bindings(Path(__file__).resolve().parents[4])
+class _Bindings(importlib.abc.MetaPathFinder):
+    """Finds `wit_world` where it is not on the path: that of the kind whose module imports it, or of the only one."""
+
+    def __init__(self, made: Path):
+        self._made = made
+        self._chosen = None
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "wit_world":
+            self._chosen = self._choose()
+        # The modules beside it are those that it imports.
+        return self._chosen and importlib.machinery.PathFinder.find_spec(name, [str(self._chosen)])
+
+    def _choose(self):
+        kinds = sorted(world.parent for world in self._made.glob("*/python/wit_world"))
+        if not kinds:
+            return None
+        importer = _importer()
+        own = [kind for kind in kinds if _source(kind) in importer.parents]
+        if not own and len(kinds) > 1:
+            names = ", ".join(kind.parent.name for kind in kinds)
+            raise ModuleNotFoundError(
+                f"wit_world of which kind? {importer} lies in the folder of none of {names}: import it from a kind's own module, "
+                f"or put target/granary/KIND/python on the module path",
+                name="wit_world",
+            )
+        # Of folders within each other the inner one.
+        return max(own, key=lambda kind: len(_source(kind).parts)) if own else kinds[0]
+
+
+def _source(bindings: Path) -> "Path | None":
+    file = bindings / _SOURCE
+    return Path(file.read_text(encoding="utf-8")).resolve() if file.is_file() else None
+
+
+def _importer() -> Path:
+    """The file whose import is going on."""
+    between = (__file__, importlib.__file__)
+    frame = sys._getframe(1)
+    while frame is not None and (frame.f_code.co_filename in between or frame.f_code.co_filename.startswith("<frozen importlib")):
+        frame = frame.f_back
+    return Path(frame.f_code.co_filename if frame else "").resolve()
+
+
+# Asked after the path. This file is `target/granary/sdk/python/src/granary/testing.py`.
+sys.modules.setdefault(_RUNTIME, ModuleType(_RUNTIME))
+sys.meta_path.append(_Bindings(Path(__file__).resolve().parents[4]))
 
 
 class Host:

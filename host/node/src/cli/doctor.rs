@@ -189,6 +189,7 @@ fn density() -> Finding {
     let config = RuntimeConfig {
         cache_dir: None,
         cache_key: [0; 32],
+        cache_bytes_max: None,
         slots_max: None,
         compile_threads: 1,
         grants_root: PathBuf::from("."),

@@ -16,7 +16,7 @@ use crate::config::sections::{
 };
 use crate::config::units::Listen;
 use crate::http::{self, Auth, HttpSettings, ServeError, Server, TlsFiles, Token};
-use crate::node::{Node, NodeSettings, StartError};
+use crate::node::{CompiledCache, Node, NodeSettings, StartError};
 
 /// What `up` is told.
 #[derive(Debug, Args)]
@@ -44,9 +44,19 @@ pub struct Running {
 impl Running {
     /// Starts store, runtime and listener.
     pub async fn start(config: &Config) -> Result<Self, Error> {
-        let node = Node::start(node_settings(&config.file))
-            .await
-            .map_err(|e| start_error(&e))?;
+        Self::start_with(config, None).await
+    }
+
+    /// The same, with compiled components from elsewhere than its data.
+    pub async fn start_with(
+        config: &Config,
+        compiled: Option<CompiledCache>,
+    ) -> Result<Self, Error> {
+        let settings = NodeSettings {
+            compiled,
+            ..node_settings(&config.file)
+        };
+        let node = Node::start(settings).await.map_err(|e| start_error(&e))?;
         match http::serve(Arc::clone(&node), http_settings(config)?).await {
             Ok(server) => Ok(Self { node, server }),
             Err(error) => {
@@ -161,6 +171,7 @@ fn node_settings(file: &NodeFile) -> NodeSettings {
     NodeSettings {
         name: file.node.name.clone().unwrap_or_else(host_name),
         data,
+        compiled: None,
         slots: file.engine.slots,
         compile_threads: file
             .engine

@@ -1,5 +1,7 @@
 //! `test`: a project's tests against a node in this process.
 
+mod compiled;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,7 @@ Tests are files tests/*.toml (or .json) beside granary.toml, the same for every 
   ok = 1                    # or err = …, or problem = \"guest-trap\"; a result unless it says one of them
 
 The kinds are built and deployed to a node of their own on a free port. Every test begins with grains that have no state.
+What that node compiles is kept from run to run in the folder of the tool chains, at most 1 GiB of it.
 A project's tests in its own language run first, if granary.toml names them:
 
   [test]
@@ -83,7 +86,7 @@ pub async fn test(terminal: &Terminal, args: &TestArgs) -> Result<(), Error> {
         .map_err(|error| Error::caused(Exit::Failure, &error, "free some space, or set TMPDIR"))?;
     let config = config(folder.path().to_path_buf())?;
     start_log(&config.file.log)?;
-    let running = Running::start(&config).await?;
+    let running = Running::start_with(&config, compiled::cache()).await?;
     let outcome = on_node(terminal, &projects, &wanted, running.url()).await;
     running.stop().await;
     let outcomes = outcome?;
@@ -108,12 +111,14 @@ fn config(data: PathBuf) -> Result<Config, Error> {
 fn wanted(projects: &[Project], filter: &str) -> Result<Wanted, Error> {
     let mut files = Vec::new();
     let mut commands = Vec::new();
-    for manifest in projects.iter().flat_map(|project| &project.manifests) {
-        commands.extend(OwnTests::of(manifest));
-        let read = expectations::read(&manifest.folder());
-        files.extend(read.map_err(|problems| {
-            Error::caused(Exit::Usage, &problems, "granary test --help shows the form")
-        })?);
+    for project in projects {
+        for manifest in &project.manifests {
+            commands.extend(OwnTests::of(project, manifest));
+            let read = expectations::read(&manifest.folder());
+            files.extend(read.map_err(|problems| {
+                Error::caused(Exit::Usage, &problems, "granary test --help shows the form")
+            })?);
+        }
     }
     let found = !files.is_empty() || !commands.is_empty();
     for file in &mut files {

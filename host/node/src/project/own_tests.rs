@@ -1,5 +1,6 @@
 //! The tests that a project brings in its own language, run with the command that its manifest names: `go test ./...`, `pytest`, `npm test`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -7,6 +8,7 @@ use tokio::process::Command;
 
 use crate::manifest::sections::Language;
 use crate::manifest::{Manifest, Source};
+use crate::project::Project;
 use crate::project::language::last_part;
 use crate::project::toolchain;
 
@@ -24,11 +26,13 @@ pub struct OwnTests {
     pub command: String,
     /// The languages of the project's kinds.
     languages: Vec<Language>,
+    /// Where a build leaves the SDK of Python.
+    python: PathBuf,
 }
 
 impl OwnTests {
-    /// The command that a project file names, if it names one.
-    pub fn of(manifest: &Manifest) -> Option<Self> {
+    /// The command that one of a project's files names, if it names one.
+    pub fn of(project: &Project, manifest: &Manifest) -> Option<Self> {
         let languages = manifest.kinds.iter().filter_map(|kind| match kind.source {
             Source::Language { language, .. } => Some(language),
             Source::Prebuilt(_) | Source::Command { .. } => None,
@@ -38,6 +42,9 @@ impl OwnTests {
             folder: manifest.folder(),
             command: manifest.test.command.clone()?,
             languages: languages.collect(),
+            python: std::path::absolute(&project.folder)
+                .unwrap_or_else(|_| project.folder.clone())
+                .join("target/granary/sdk/python/src"),
         })
     }
 
@@ -49,6 +56,7 @@ impl OwnTests {
             .arg(&self.command)
             .current_dir(&self.folder)
             .env("PATH", self.search_path().await)
+            .env("PYTHONPATH", self.module_path())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = command.output().await;
@@ -69,8 +77,17 @@ impl OwnTests {
         Err(format!("{}\n{said}", output.status))
     }
 
+    /// Python's module path with the SDK behind everything that the user has; the SDK finds the bindings.
+    fn module_path(&self) -> OsString {
+        let path = std::env::var_os("PYTHONPATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
+        let sdk = self.languages.contains(&Language::Python);
+        let folders = folders.chain(sdk.then(|| self.python.clone()));
+        std::env::join_paths(folders).unwrap_or(path)
+    }
+
     /// The path with the tools of the project's languages behind everything that the user has.
-    async fn search_path(&self) -> std::ffi::OsString {
+    async fn search_path(&self) -> OsString {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
         for language in &self.languages {

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use wasm_encoder::{CustomSection, Section};
 use wit_parser::{
     Docs, Function, Interface, PackageId, PackageMetadata, Resolve, TypeDefKind, TypeId, WorldId,
     WorldItem,
@@ -43,31 +44,12 @@ pub fn embed_docs<P: AsRef<Path>>(component: Vec<u8>, wit: &[P]) -> Result<Vec<u
         .encode()
         .map_err(|error| format!("{error:#}"))?;
     let mut bytes = component;
-    append(&mut bytes, SECTION, &metadata);
-    Ok(bytes)
-}
-
-/// Adds a custom section.
-pub(super) fn append(bytes: &mut Vec<u8>, name: &str, payload: &[u8]) {
-    let mut body = leb(name.len());
-    body.extend_from_slice(name.as_bytes());
-    body.extend_from_slice(payload);
-    bytes.push(0);
-    bytes.extend(leb(body.len()));
-    bytes.extend(body);
-}
-
-pub(super) fn leb(mut value: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    loop {
-        let low = u8::try_from(value & 0x7f).expect("seven bits");
-        value >>= 7;
-        if value == 0 {
-            out.push(low);
-            return out;
-        }
-        out.push(low | 0x80);
+    CustomSection {
+        name: SECTION.into(),
+        data: metadata.into(),
     }
+    .append_to(&mut bytes);
+    Ok(bytes)
 }
 
 /// Where comments are looked for.

@@ -1,5 +1,6 @@
 //! Components for tests, from WIT text alone: their functions have the right types and trap when called.
 
+use wasm_encoder::{CustomSection, Section};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve, WorldId};
 
@@ -24,7 +25,8 @@ fn component_made(packages: &[&str], wit: &str, sections: &[(&str, Vec<u8>)]) ->
     let (resolve, world) = resolve(packages, wit);
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     for (name, payload) in sections {
-        super::docs::append(&mut module, name, payload);
+        let (name, data) = ((*name).into(), payload.into());
+        CustomSection { name, data }.append_to(&mut module);
     }
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()

@@ -1,7 +1,9 @@
 //! A component without its code: the same interface is read from it, and it is a hundredth as large. The cache keeps it beside the compiled
 //! code, so that a node that starts need not read the component itself.
 
-use super::docs::{is_ours, leb, read_leb};
+use wasm_encoder::{Encode, RawSection, Section};
+
+use super::docs::{is_ours, read_leb};
 
 /// The sections of a component that hold a core module, and a component.
 const COMPONENT_MODULE: u8 = 1;
@@ -38,24 +40,25 @@ fn copy(binary: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<()> {
             (true, COMPONENT_MODULE | COMPONENT_COMPONENT) => {
                 let mut inner = Vec::new();
                 copy(body, depth.checked_sub(1)?, &mut inner)?;
-                section(*id, &inner, out);
+                raw(*id, &inner).append_to(out);
             }
             (false, CODE) => {
                 let (count, _) = read_leb(body)?;
                 // As many as there were: a body takes two bytes at least.
                 let count = (count <= body.len()).then_some(count)?;
-                section(*id, &[leb(count), BODY.repeat(count)].concat(), out);
+                let mut bodies = Vec::new();
+                count.encode(&mut bodies);
+                bodies.extend(BODY.repeat(count));
+                raw(*id, &bodies).append_to(out);
             }
             (false, ELEMENT | DATA | DATA_COUNT) => {}
             (false, CUSTOM) if !is_ours(body) => {}
-            (_, id) => section(id, body, out),
+            (_, id) => raw(id, body).append_to(out),
         }
     }
     Some(())
 }
 
-fn section(id: u8, body: &[u8], out: &mut Vec<u8>) {
-    out.push(id);
-    out.extend(leb(body.len()));
-    out.extend_from_slice(body);
+fn raw(id: u8, data: &[u8]) -> RawSection<'_> {
+    RawSection { id, data }
 }

@@ -110,6 +110,7 @@ pub(crate) fn config(cache_dir: Option<&Path>) -> RuntimeConfig {
     RuntimeConfig {
         cache_dir: cache_dir.map(Path::to_owned),
         cache_key: [7; 32],
+        cache_bytes_max: None,
         slots_max: Some(20),
         compile_threads: 1,
         grants_root: std::env::temp_dir(),

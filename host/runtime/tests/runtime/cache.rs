@@ -87,7 +87,7 @@ async fn known(dir: &Path, key: [u8; 32]) -> Option<String> {
     let component = runtime.cached(digest(&bytes)).await?;
     assert_eq!(component.bytes_len, bytes.len() as u64);
     let linked = runtime.link(&component, &spec(Limits::DEFAULT)).unwrap();
-    let mut grain = activate(&linked).await.unwrap();
+    let grain = activate(&linked).await.unwrap();
     Some(grain.call("add", "[2,3]").await.unwrap())
 }
 
@@ -127,6 +127,51 @@ async fn what_an_older_engine_left_is_removed_and_nothing_else() {
     assert_eq!(answer(dir.path(), [7; 32]).await, "5");
     assert!(!old.exists());
     assert!(foreign.exists());
+}
+
+#[tokio::test]
+async fn a_bounded_cache_keeps_what_was_used_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let others = dir.path().join("sync-0123456789abcdef");
+    fs::create_dir_all(&others).unwrap();
+    let config = |bytes_max| granary_runtime::RuntimeConfig {
+        cache_bytes_max: Some(bytes_max),
+        ..config(Some(dir.path()))
+    };
+    let wats: Vec<_> = (0..3)
+        .map(|n| {
+            everything().replacen(
+                "(component",
+                &format!("(component (@custom \"n\" \"{n}\")"),
+                1,
+            )
+        })
+        .collect();
+    let load = async |bytes_max, n: usize| {
+        let runtime = Runtime::new(config(bytes_max)).unwrap();
+        crate::bench::load(&runtime, &wats[n]).await.unwrap();
+    };
+    let there = || {
+        let stems = files(dir.path(), "cwasm").into_iter();
+        let stems: Vec<_> = stems.map(|it| it.file_stem().unwrap().to_owned()).collect();
+        let digests = wats.iter().map(|wat| digest(&wat::parse_str(wat).unwrap()));
+        let there = digests.map(|it| stems.contains(&it.to_string().into()));
+        there.collect::<Vec<_>>()
+    };
+    load(u64::MAX, 0).await;
+    let one = fs::metadata(&files(dir.path(), "cwasm")[0]).unwrap().len();
+    load(u64::MAX, 1).await;
+    load(u64::MAX, 0).await;
+    assert_eq!(there(), [true, true, false]);
+    // There is room for two and a half.
+    load(one * 5 / 2, 2).await;
+    assert_eq!(there(), [true, false, true]);
+    load(0, 1).await;
+    assert_eq!(there(), [false, true, false], "the newest one stays");
+    for extension in ["mac", "skeleton"] {
+        assert_eq!(files(dir.path(), extension).len(), 1, "{extension}");
+    }
+    assert!(others.exists(), "another version of the engine may use it");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ package export_test_torture_trouble
 import (
 	"fmt"
 	"os"
+	"sync"
 
 	"granary"
 	"granary/state"
@@ -25,6 +26,20 @@ func Throw(words string) {
 
 func Exit(status uint8) {
 	os.Exit(int(status))
+}
+
+// Abort fails in a way that no `recover` catches.
+func Abort() {
+	granary.Check(state.Set("aborted", true))
+	new(sync.Mutex).Unlock()
+}
+
+// Check panics: the language has no assertion.
+func Check(words string) {
+	granary.Check(state.Set("checked", true))
+	if words != "" {
+		panic("assertion failed: " + words)
+	}
 }
 
 func Spin() {

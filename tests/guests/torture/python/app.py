@@ -1,5 +1,6 @@
 """Every type of WIT there and back, and every way to fail."""
 
+import os
 import sys
 
 import granary
@@ -95,6 +96,14 @@ class Trouble(exports.Trouble):
 
     def exit(self, status: int) -> None:
         sys.exit(status)
+
+    def abort(self) -> None:
+        state.set("aborted", True)
+        os.abort()
+
+    def check(self, words: str) -> None:
+        state.set("checked", True)
+        assert words == "", words
 
     def spin(self) -> None:
         while True:

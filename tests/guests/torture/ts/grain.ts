@@ -3,6 +3,10 @@
 import { CallError, calls, context, Err, grain, type Lifecycle, type Migration, state } from "@granary/sdk";
 import process from "wasi:cli/exit@0.2.6";
 
+function assert(holds: boolean, words: string): asserts holds {
+  if (!holds) throw new Error(`Assertion failed: ${words}`);
+}
+
 const same = <T>(value: T): T => value;
 
 export const types = grain({
@@ -53,6 +57,17 @@ export const trouble = grain({
 
   exit(status: number): void {
     process.exit({ tag: status === 0 ? "ok" : "err" });
+  },
+
+  // The language has nothing of that kind.
+  abort(): void {
+    state.set("aborted", true);
+    process.exit({ tag: "err" });
+  },
+
+  check(words: string): void {
+    state.set("checked", true);
+    assert(words === "", words);
   },
 
   spin(): void {

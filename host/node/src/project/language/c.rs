@@ -73,7 +73,8 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     let parts = parts(job)?;
     let (what, mut command) = compiler(job, &parts).await?;
     command
-        .args(["-mexec-model=reactor", "-Os", "-s", "-Wall"])
+        // The names of functions come with the debug sections, which the component is rid of later.
+        .args(["-mexec-model=reactor", "-Os", "-g", "-Wall"])
         .args(&own)
         .args(&parts.sources)
         .arg(format!("-Wl,-z,stack-size={}", job.stack))

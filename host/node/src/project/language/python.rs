@@ -105,7 +105,10 @@ async fn bindings(job: &Job<'_>, tool: &Path, world: &World) -> Result<(), Build
         .arg("-d")
         .arg(job.wit())
         .args(["-w", world.built_name(), "bindings"])
-        .arg(folder)
+        .arg(&folder)
         .current_dir(&job.work);
-    job.run("componentize-py", &mut command).await
+    job.run("componentize-py", &mut command).await?;
+    // Of several kinds, whose bindings these are.
+    let source = job.source.as_os_str().as_encoded_bytes();
+    job.write(&folder.join("source"), source)
 }

@@ -20,7 +20,9 @@ pub(super) async fn build(job: &Job<'_>) -> Result<PathBuf, BuildError> {
     let mut command = Command::new(&zig.path);
     command
         .args(["build-exe", "-target", "wasm32-wasi", "-O", "ReleaseSafe"])
-        .args(["-fno-entry", "-rdynamic", "-mexec-model=reactor", "-fstrip"])
+        .args(["-fno-entry", "-rdynamic", "-mexec-model=reactor"])
+        // The names of functions come with the debug sections, which the component is rid of later.
+        .arg("-fno-strip")
         .args(["--stack", &job.stack.to_string()])
         .current_dir(job.source);
     includes(&mut command, &parts);

@@ -31,42 +31,76 @@ pub enum Toolchain {
     },
 }
 
-/// Finds a way to build guests in `folder` (its `rust-toolchain.toml` counts). A missing target is added with rustup.
-pub async fn find(folder: &Path, say: Say<'_>) -> Result<Toolchain, Missing> {
-    let wanted = std::env::var(VARIABLE).unwrap_or_default();
-    let mut why = String::new();
-    if wanted != "debian" {
-        match wasip2(folder, say).await {
-            Ok(()) => return Ok(Toolchain::Wasip2),
-            Err(reason) => why = reason,
+/// Which way is wished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Any,
+    Rustup,
+    Debian,
+}
+
+impl Wish {
+    fn parse(value: &str) -> Result<Self, Missing> {
+        match value {
+            "" => Ok(Self::Any),
+            "rustup" => Ok(Self::Rustup),
+            "debian" => Ok(Self::Debian),
+            other => Err(Missing {
+                why: format!("{VARIABLE} is '{other}', and no way to build Rust"),
+                run: format!("unset {VARIABLE}, or set it to rustup or debian"),
+            }),
         }
     }
-    match debian() {
-        Ok(linker) => Ok(Toolchain::Debian { linker }),
-        Err(missing) => Err(explain(why, &missing)),
+
+    fn read() -> Result<Self, Missing> {
+        Self::parse(&std::env::var(VARIABLE).unwrap_or_default())
     }
+}
+
+/// Finds a way to build guests in `folder` (its `rust-toolchain.toml` counts). A missing target is added with rustup.
+pub async fn find(folder: &Path, say: Say<'_>) -> Result<Toolchain, Missing> {
+    let wish = Wish::read()?;
+    let wasip2 = match wish {
+        Wish::Any | Wish::Rustup => wasip2(folder, say).await,
+        Wish::Debian => Err(String::new()),
+    };
+    choose(wish, wasip2)
 }
 
 /// Looks for a toolchain without changing anything: what `doctor` does.
 pub async fn look(folder: &Path) -> Result<Toolchain, Missing> {
-    if has_target(folder).await {
-        return Ok(Toolchain::Wasip2);
-    }
-    let why = format!("the Rust target {TARGET} is not installed");
-    debian()
-        .map(|linker| Toolchain::Debian { linker })
-        .map_err(|missing| explain(why, &missing))
+    let wish = Wish::read()?;
+    let wasip2 = match wish {
+        Wish::Any | Wish::Rustup if has_target(folder).await => Ok(()),
+        Wish::Any | Wish::Rustup => Err(format!("the Rust target {TARGET} is not installed")),
+        Wish::Debian => Err(String::new()),
+    };
+    choose(wish, wasip2)
 }
 
-fn explain(why: String, missing: &str) -> Missing {
-    let debian = format!("apt-get install -y --no-install-recommends {DEBIAN_PACKAGES}");
-    let why = if why.is_empty() {
-        format!("{missing} is missing")
-    } else {
-        why
+/// The way that is wished, of those that are there.
+fn choose(wish: Wish, wasip2: Result<(), String>) -> Result<Toolchain, Missing> {
+    let add = format!("rustup target add {TARGET}");
+    let install = format!("apt-get install -y --no-install-recommends {DEBIAN_PACKAGES}");
+    let why = match wasip2 {
+        Ok(()) => return Ok(Toolchain::Wasip2),
+        Err(why) if wish == Wish::Rustup => return Err(Missing { why, run: add }),
+        Err(why) => why,
     };
-    let run = format!("rustup target add {TARGET}\n     or, on Debian without rustup: {debian}");
-    Missing { why, run }
+    let missing = match debian() {
+        Ok(linker) => return Ok(Toolchain::Debian { linker }),
+        Err(missing) => missing,
+    };
+    Err(match wish {
+        Wish::Any | Wish::Rustup => Missing {
+            why,
+            run: format!("{add}\n     or, on Debian without rustup: {install}"),
+        },
+        Wish::Debian => Missing {
+            why: format!("of Debian's Rust {missing} is missing"),
+            run: install,
+        },
+    })
 }
 
 async fn wasip2(folder: &Path, say: Say<'_>) -> Result<(), String> {
@@ -269,4 +303,25 @@ fn disturbs(name: &OsString) -> bool {
         || name == "CARGO_CRATE_NAME"
         || name == "CARGO_PRIMARY_PACKAGE"
         || NAMES.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_that_is_wished_is_taken_or_its_lack_is_told() {
+        assert_eq!(Wish::parse(""), Ok(Wish::Any));
+        assert_eq!(Wish::parse("rustup"), Ok(Wish::Rustup));
+        assert_eq!(Wish::parse("debian"), Ok(Wish::Debian));
+        let unknown = Wish::parse("nix").unwrap_err();
+        assert!(unknown.why.contains("'nix'") && unknown.run.contains("rustup or debian"));
+        for wish in [Wish::Any, Wish::Rustup] {
+            assert_eq!(choose(wish, Ok(())), Ok(Toolchain::Wasip2));
+        }
+        // Whatever of Debian is there.
+        let refused = choose(Wish::Rustup, Err("no target".to_owned())).unwrap_err();
+        assert_eq!(refused.why, "no target");
+        assert_eq!(refused.run, format!("rustup target add {TARGET}"));
+    }
 }

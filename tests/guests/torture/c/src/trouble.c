@@ -1,4 +1,5 @@
 /* Ways to fail, and limits to run into. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,16 @@ void exports_test_torture_trouble_throw(grain_string_t *words) {
 }
 
 void exports_test_torture_trouble_exit(uint8_t status) { exit(status); }
+
+void exports_test_torture_trouble_abort(void) {
+  granary_expect(granary_set_bool("aborted", true));
+  abort();
+}
+
+void exports_test_torture_trouble_check(grain_string_t *words) {
+  granary_expect(granary_set_bool("checked", true));
+  assert(words->len == 0);
+}
 
 void exports_test_torture_trouble_spin(void) {
   for (;;) {

@@ -76,6 +76,16 @@ impl Trouble for Torture {
         std::process::exit(status.into());
     }
 
+    fn abort() {
+        state::set("aborted", &true).expect("the state takes a word");
+        std::process::abort();
+    }
+
+    fn check(words: String) {
+        state::set("checked", &true).expect("the state takes a word");
+        assert!(words.is_empty(), "{words}");
+    }
+
     fn spin() {
         let mut rounds = 0_u64;
         loop {

@@ -86,6 +86,16 @@ export fn exports_test_torture_trouble_exit(status: u8) void {
     exit(status);
 }
 
+export fn exports_test_torture_trouble_abort() void {
+    granary.expect(granary.set("aborted", true));
+    std.process.abort();
+}
+
+export fn exports_test_torture_trouble_check(words: *String) void {
+    granary.expect(granary.set("checked", true));
+    std.debug.assert(words.len == 0);
+}
+
 export fn exports_test_torture_trouble_spin() void {
     while (true) {}
 }
