@@ -345,12 +345,21 @@ async fn what_can_be_read_from_a_revision() {
 #[tokio::test]
 async fn a_kind_can_be_removed_and_its_state_stays() {
     let node = Node::serving(&["counter"]).await;
+    let digest = crate::harness::client::digest(&guests::component("counter"));
+    let kept = || -> Vec<_> {
+        let engines = std::fs::read_dir(node.data().join("cache")).unwrap();
+        let files = engines.flat_map(|it| std::fs::read_dir(it.unwrap().path()).unwrap());
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(&digest)).collect()
+    };
+    assert_eq!(kept().len(), 3, "{:?}", kept());
     node.client()
         .call("counter/a", "increment", json!([4]))
         .await
         .ok();
     let removed = node.client().delete("/v1/kinds/counter").await;
     assert!(removed.status < 300, "{removed}");
+    assert!(kept().is_empty(), "{:?}", kept());
     node.client()
         .call("counter/a", "increment", json!([1]))
         .await

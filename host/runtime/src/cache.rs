@@ -113,6 +113,14 @@ impl Cache {
         write_whole(&self.path(engine, digest, "skeleton"), &parts)
     }
 
+    /// Removes all that is kept of a component, for whichever engine. What maps it goes on.
+    pub(crate) fn remove(&self, digest: Digest) -> io::Result<()> {
+        for engine in fs::read_dir(&self.dir)?.flatten() {
+            remove_files(&engine.path().join(digest.to_string()))?;
+        }
+        Ok(())
+    }
+
     /// Removes what other versions of an engine have left. Only directories that carry its kind of name are touched, and none of a cache that
     /// processes of other versions may use.
     pub(crate) fn remove_others(&self, engine: &GuestEngine) {
@@ -166,6 +174,22 @@ fn is_compat_of(kind: EngineKind, name: &str) -> bool {
         .strip_prefix(kind.word())
         .and_then(|rest| rest.strip_prefix('-'));
     hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Removes the files of one component; what is not there, or not a directory of an engine, is as good as removed.
+fn remove_files(stem: &Path) -> io::Result<()> {
+    for extension in ["cwasm", "mac", "skeleton"] {
+        match fs::remove_file(stem.with_extension(extension)) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {

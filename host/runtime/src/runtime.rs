@@ -1,6 +1,7 @@
 //! The runtime of a node.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -60,11 +61,11 @@ pub enum RuntimeError {
         dir: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A thread could not be started.
     #[error("a thread cannot be started")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// A compiled component.
@@ -122,7 +123,7 @@ impl Runtime {
             None => None,
         };
         let compilers = Compilers::new(config.compile_threads)
-            .map_err(|error| RuntimeError::Thread(std::io::Error::other(error)))?;
+            .map_err(|error| RuntimeError::Thread(io::Error::other(error)))?;
         let concurrent_slots = (plan.slots / ASYNC_SHARE).max(1);
         Ok(Arc::new(Self {
             config,
@@ -178,6 +179,18 @@ impl Runtime {
         let component = Arc::new(looked.ok()??);
         self.keep(&component);
         Some(component)
+    }
+
+    /// Forgets a component that nothing is to run any more: what was compiled of it goes from memory and disk. Live grains keep theirs to the
+    /// end. Errors: its files could not be removed.
+    pub async fn forget(self: &Arc<Self>, digest: Digest) -> io::Result<()> {
+        self.components.lock().remove(&digest);
+        self.links.lock().retain(|(of, _), _| *of != digest);
+        let Some(cache) = self.cache.clone() else {
+            return Ok(());
+        };
+        let removed = tokio::task::spawn_blocking(move || cache.remove(digest)).await;
+        removed.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
     /// A component that is still in memory.

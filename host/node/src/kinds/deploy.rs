@@ -198,13 +198,22 @@ impl Kinds {
         }
     }
 
+    /// Removes a component and what was compiled of it; whether it was there. The caller has seen that no revision runs it.
+    pub(crate) async fn remove_component(&self, digest: Digest) -> Result<bool, StoreError> {
+        let there = self.shared.store.remove_artifact(digest).await?;
+        if let Err(error) = self.shared.runtime.forget(digest).await {
+            tracing::warn!(component = %digest, %error, "what was compiled of a component could not be removed");
+        }
+        Ok(there)
+    }
+
     /// Removes components of revisions that are no longer kept, unless another revision runs them.
     async fn forget_artifacts(&self, components: &[Digest]) {
         for digest in components {
             if self.shared.catalogue.uses(*digest) {
                 continue;
             }
-            if let Err(error) = self.shared.store.remove_artifact(*digest).await {
+            if let Err(error) = self.remove_component(*digest).await {
                 tracing::warn!(component = %digest, %error, "an old component could not be removed");
             }
         }

@@ -37,12 +37,7 @@ pub(super) fn keep_within(dir: &Path, bytes_max: u64, newest: Digest) -> io::Res
         if entry.stem.file_name() == Some(&newest) {
             continue;
         }
-        for extension in ["cwasm", "mac", "skeleton"] {
-            match fs::remove_file(entry.stem.with_extension(extension)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-        }
+        super::remove_files(&entry.stem)?;
         bytes -= entry.bytes;
     }
     Ok(())

@@ -30,7 +30,8 @@ fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
         .collect();
     let all = engines.iter().flat_map(|engine| {
         fs::read_dir(engine)
-            .unwrap()
+            .into_iter()
+            .flatten()
             .map(|entry| entry.unwrap().path())
     });
     all.filter(|path| path.extension().is_some_and(|found| found == extension))
@@ -115,6 +116,27 @@ async fn a_compiled_component_runs_without_its_bytes() {
     }
     fs::write(&skeleton, &sound[..20]).unwrap();
     assert_eq!(known(dir.path(), [7; 32]).await, None, "cut short");
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_gone_from_disk_and_what_runs_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a-file"), "").unwrap();
+    let runtime = Runtime::new(config(Some(dir.path()))).unwrap();
+    let linked = linked(&runtime, &everything(), &spec(Limits::DEFAULT)).await;
+    let grain = activate(&linked).await.unwrap();
+    let of = digest(&wat::parse_str(everything()).unwrap());
+    for _ in 0..2 {
+        runtime.forget(of).await.unwrap();
+        assert!(runtime.loaded(of).is_none());
+        for extension in ["cwasm", "mac", "skeleton"] {
+            assert_eq!(files(dir.path(), extension), [] as [PathBuf; 0]);
+        }
+    }
+    assert!(runtime.cached(of).await.is_none());
+    assert_eq!(grain.call("add", "[2,3]").await.unwrap(), "5");
+    drop((grain, linked, runtime));
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
 }
 
 #[tokio::test]

@@ -339,7 +339,7 @@ async fn delete(State(shared): State<Arc<Shared>>, Path(text): Path<String>) -> 
             format!("component {digest} is used by {}", users.join(", ")),
         ));
     }
-    let there = shared.node.store.remove_artifact(digest).await?;
+    let there = shared.node.kinds.remove_component(digest).await?;
     let begun = shared.uploads.forget(digest).await;
     if there || begun {
         Ok(StatusCode::NO_CONTENT)

@@ -119,7 +119,7 @@ async fn give_up(node: &Node, digest: Digest) {
     if !super::artifacts::users(node, digest).is_empty() {
         return;
     }
-    if let Err(error) = node.store.remove_artifact(digest).await {
+    if let Err(error) = node.kinds.remove_component(digest).await {
         tracing::warn!(component = %digest, %error, "a refused component could not be removed");
     }
 }
