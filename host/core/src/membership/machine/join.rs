@@ -364,20 +364,23 @@ impl Membership {
     }
 
     /// Somebody speaks to this incarnation as to a member while it waits for its welcome: it was let in, and the welcome got lost. Until it has it, it is
-    /// a member that answers nothing, and would be taken for dead. Whoever speaks knows of it, and can be reached; whoever let it in may not be.
+    /// a member that answers nothing, and would be taken for dead. Whoever speaks knows of it, and can be reached; whoever let it in may not be, so
+    /// that the wait was given up and the search has begun again.
     pub(super) fn ask_for_lost_welcome(
         &mut self,
         now: Time,
         member: &UniqueAddress,
         out: &mut Vec<Effect>,
     ) {
-        if let Phase::Asking(asking) = &mut self.phase
-            && asking.asked.after(RETRY_SOON) <= now
-        {
-            asking.asked = now;
-            asking.whom.clone_from(&member.address);
-            asking.fits = true;
-            self.wish(&member.address, Some(member.uid), out);
+        match &mut self.phase {
+            Phase::Searching => self.ask(now, &member.address, Some(member.uid), out),
+            Phase::Asking(asking) if asking.asked.after(RETRY_SOON) <= now => {
+                asking.asked = now;
+                asking.whom.clone_from(&member.address);
+                asking.fits = true;
+                self.wish(&member.address, Some(member.uid), out);
+            }
+            Phase::Asking(_) | Phase::Idle | Phase::Member | Phase::Ended => {}
         }
     }
 

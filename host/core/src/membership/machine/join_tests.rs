@@ -16,7 +16,7 @@ use crate::membership::inputs::{Command, CommandId, Event};
 use crate::membership::machine::Membership;
 use crate::membership::member::{Member, Profile, Status};
 use crate::membership::message::{
-    ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason,
+    ClusterId, ConfigCheck, Envelope, InitJoin, InitJoinAck, Join, Message, NackReason, Presence,
     RefuseReason, Welcome,
 };
 use crate::membership::protocol::{ProtocolRange, ProtocolVersion};
@@ -505,6 +505,51 @@ fn nobody_speaks_before_the_welcome() {
         ["log rejected gossip from a: Unexpected 1"]
     );
     assert_eq!(x.gossip().members(), []);
+}
+
+#[test]
+fn who_is_spoken_to_as_a_member_asks_for_the_welcome_that_got_lost() {
+    let told = || super::world_tests::gossip(picture("a b x:j"));
+    let mut x = asking();
+    // Whom it asked may be slow; whoever else speaks can be reached.
+    assert_eq!(
+        shown(&step(&mut x, 1000, from("b", 1000, told()))),
+        ["to b: join", "log rejected gossip from b: Unexpected 1"]
+    );
+    let letter = welcome("a b x:j");
+    step(&mut x, 1000, handshake("b", Some(CLUSTER), letter));
+    assert_eq!(x.cluster(), Some(CLUSTER));
+}
+
+#[test]
+fn who_gave_up_waiting_for_its_welcome_still_asks_for_it() {
+    let mut x = asking();
+    // It asks again until it gives up.
+    for millis in (1000..=10_000).step_by(1000) {
+        step(&mut x, millis, Event::Wake);
+    }
+    let searched = shown(&step(&mut x, 11_000, Event::Wake));
+    assert_eq!(searched, ["to a?: init-join", "to b?: init-join"]);
+    let told = super::world_tests::gossip(picture("a b x:j"));
+    assert_eq!(
+        shown(&step(&mut x, 11_500, from("b", 11_500, told))),
+        ["to b: join", "log rejected gossip from b: Unexpected 1"]
+    );
+    let letter = welcome("a b x:j");
+    step(&mut x, 11_500, handshake("b", Some(CLUSTER), letter));
+    assert_eq!(x.cluster(), Some(CLUSTER));
+}
+
+#[test]
+fn an_answer_to_a_question_is_no_sign_of_being_a_member() {
+    let presence = Message::Presence(Presence {
+        founder: node("a"),
+        members: Some(2),
+        lowest: address("a"),
+    });
+    let mut x = searching(Settings::default(), None);
+    let told = step(&mut x, 100, from("b", 100, presence));
+    assert_eq!(shown(&told), [""; 0]);
 }
 
 #[test]

@@ -63,7 +63,8 @@ impl Membership {
         out: &mut Vec<Effect>,
     ) -> Result<(), Rejected> {
         let from = &envelope.from;
-        if envelope.to.is_some() && !envelope.message.is_of_handshake() {
+        let message = &envelope.message;
+        if envelope.to.is_some() && !message.is_of_handshake() && !message.is_of_joining() {
             self.ask_for_lost_welcome(now, from, out);
         }
         match &envelope.message {
