@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use granary_core::id::GrainId;
 use granary_core::membership::address::UniqueAddress;
+use granary_core::membership::machine::Membership;
 use granary_core::membership::member::{Member, Status};
 use granary_core::membership::state::ClusterState;
 use granary_core::placement::hosts::{Needs, hosts};
@@ -46,6 +47,33 @@ pub fn living_dcs(world: &World) -> BTreeSet<&str> {
     };
     let living = settled(world).filter(was_up);
     living.map(|place| dc(world, place)).collect()
+}
+
+/// Whether what is left waits for an operator, so that nothing can be said of it as a whole: nobody is left who was ever let up, or there are two
+/// clusters that cannot meet.
+pub fn waits_for_operator(world: &World) -> bool {
+    let mut settled = settled(world);
+    let first = settled.next();
+    living_dcs(world).is_empty()
+        || first.is_some_and(|first| settled.any(|other| !can_meet(world, first, other)))
+}
+
+/// Whether two nodes can have heard of each other. Two clusters of one id, each formed by another node, meet where a contact point of the one runs that
+/// is none of its members, and stay two as long as there is none. Two sides of what one node formed were one cluster: they are never excused.
+fn can_meet(world: &World, one: usize, other: usize) -> bool {
+    let founder = |place: usize| {
+        let machine = world.hosts()[place].machine.as_ref();
+        machine.map(Membership::founder)
+    };
+    let is_member = |place: usize, node: &UniqueAddress| {
+        let state = world.state(place);
+        state.is_some_and(|state| state.member(node).is_some())
+    };
+    let tells = |place: usize| {
+        let seeds = &world.hosts()[place].node.seeds;
+        running(world).any(|node| seeds.contains(&node.address) && !is_member(place, node))
+    };
+    founder(one) == founder(other) || tells(one) || tells(other)
 }
 
 /// A status as scenarios write it.

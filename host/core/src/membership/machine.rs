@@ -364,6 +364,11 @@ impl Membership {
         self.cluster
     }
 
+    /// Who formed the cluster that the node belongs to; the node itself until it belongs to one.
+    pub fn founder(&self) -> &UniqueAddress {
+        &self.founder
+    }
+
     /// The picture as it is gossiped.
     pub fn gossip(&self) -> &Gossip {
         &self.gossip

@@ -15,7 +15,7 @@ impl Rule for BroadcastsArrive {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
-        if view::living_dcs(world).is_empty() {
+        if view::waits_for_operator(world) {
             // Those that are left may not know each other.
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Of two sides of a partition at most one survives: once it is quiet, all nodes that run and belong to a cluster belong to one.
 //!
-//! Where nobody is left who was ever let up there is no side: what is left waits for an operator.
+//! Where nobody is left who was ever let up, or two clusters cannot meet, there is no side: what is left waits for an operator.
 
 use super::Rule;
 use crate::view;
@@ -15,7 +15,7 @@ impl Rule for OneSideSurvives {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
-        if view::living_dcs(world).is_empty() {
+        if view::waits_for_operator(world) {
             return Ok(());
         }
         let settled: Vec<usize> = view::settled(world).collect();

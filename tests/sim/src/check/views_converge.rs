@@ -1,6 +1,7 @@
 //! Once it is quiet, all nodes that run see the same members, the view has converged, and it holds no node that is gone and no data centre that is away.
 //!
 //! Where nobody is left in a data centre who was ever let up, nobody may decide about those of it that are gone, and what is left waits for an operator.
+//! So do two clusters that cannot meet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +21,10 @@ impl Rule for ViewsConverge {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
-        let living = view::living_dcs(world);
-        if living.is_empty() {
+        if view::waits_for_operator(world) {
             return Ok(());
         }
+        let living = view::living_dcs(world);
         let (mut first, mut of_dc) = (None, BTreeMap::new());
         for place in view::settled(world) {
             let Some(state) = world.state(place) else {

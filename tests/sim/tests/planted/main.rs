@@ -193,6 +193,95 @@ at = "400s"
 do = "heal"
 "#;
 
+/// Contact points that knew of three form the cluster again beside those that came later, let in another one, and leave: no contact point is left.
+const TWO_CLUSTERS: &str = r#"
+[cluster]
+stable-after = "5s"
+[[node]]
+name = "a"
+seeds = ["a", "b"]
+[[node]]
+name = "b"
+seeds = ["a", "b"]
+[[node]]
+name = "c"
+seeds = ["a", "b"]
+[[node]]
+name = "d"
+seeds = ["a", "b", "c"]
+[[node]]
+name = "e"
+seeds = ["a", "b", "c"]
+[[node]]
+name = "f"
+seeds = ["a", "b"]
+[[step]]
+at = "0s"
+do = "start"
+nodes = ["a", "b", "c"]
+[[step]]
+at = "20s"
+do = "crash"
+node = "a"
+[[step]]
+at = "21s"
+do = "down"
+node = "a"
+via = "c"
+[[step]]
+at = "40s"
+do = "crash"
+node = "b"
+[[step]]
+at = "41s"
+do = "down"
+node = "b"
+via = "c"
+[[step]]
+at = "60s"
+do = "start"
+nodes = ["d", "e"]
+[[step]]
+at = "100s"
+do = "cut"
+from = ["a", "b", "f"]
+to = ["c", "d", "e"]
+[[step]]
+at = "100s"
+do = "start"
+nodes = ["a", "b", "f"]
+[[step]]
+at = "140s"
+do = "leave"
+node = "a"
+[[step]]
+at = "145s"
+do = "leave"
+node = "b"
+[[step]]
+at = "180s"
+do = "heal"
+[[expect]]
+at = "180s"
+on = "f"
+members = ["f"]
+[[expect]]
+at = "180s"
+on = ["c", "d", "e"]
+members = ["c", "d", "e"]
+"#;
+
+/// A contact point is back: it hears of both.
+const A_CONTACT_POINT_IS_BACK: &str = r#"
+[[step]]
+at = "200s"
+do = "start"
+node = "b"
+[[step]]
+at = "300s"
+do = "heal"
+"#;
+
 /// All of three hold a kind, set one key alike, and say a word.
 const ALIKE: &str = r#"
 [[node]]
@@ -463,6 +552,19 @@ fn two_sides_that_do_not_hear_of_each_other() {
     finds(
         || Box::new(OneSideSurvives),
         TWO_OPERATORS_OF_ONE_CLUSTER,
+        Bug::of_messages(deliver),
+    );
+}
+
+#[test]
+fn two_clusters_that_no_contact_point_brings_together() {
+    let rules = Rules::of_drawn_runs();
+    assert_eq!(found(TWO_CLUSTERS, &rules, None), Ok(()));
+    let deliver =
+        |_: usize, envelope: &mut Envelope| !matches!(envelope.message, Message::Presence(_));
+    finds(
+        || Box::new(OneSideSurvives),
+        [TWO_CLUSTERS, A_CONTACT_POINT_IS_BACK].concat().as_str(),
         Bug::of_messages(deliver),
     );
 }
