@@ -384,7 +384,7 @@ impl Membership {
         }
     }
 
-    fn wish(&self, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
+    pub(super) fn wish(&self, whom: &Address, uid: Option<u64>, out: &mut Vec<Effect>) {
         let wish = Message::Join(Join {
             name: self.settings.name.clone(),
             profile: Arc::clone(&self.profile),

@@ -12,6 +12,8 @@
 //! Members tell contact points that they do not have among them of their cluster. Such a one may be searching: then it asks the teller. Or it may
 //! be in the other cluster: then the one with fewer members ends, all of it; of equals the one whose founder, or lowest member, has the higher address. Its nodes
 //! remember the teller, so that once they are started again they join there, instead of forming a cluster a third time.
+//!
+//! Or it is one of the teller's own cluster, of whom nobody there knows any more, since all those that did are gone. Then it asks to be let in once more.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -155,6 +157,10 @@ impl Membership {
                 self.reply_to(envelope, Message::Gone, out);
                 return;
             }
+            Phase::Member if !self.gossip.has(&envelope.from) => {
+                self.on_stranger(envelope, out);
+                return;
+            }
             Phase::Idle | Phase::Asking(_) | Phase::Member | Phase::Ended => return,
         }
         // What is sent to an address asks for an answer; the answer goes to an incarnation, unless that one would not hear it.
@@ -185,6 +191,21 @@ impl Membership {
                 ours,
             }));
             self.give_way(envelope.address(), out);
+        }
+    }
+
+    /// One of this very cluster of whom this node does not know speaks, and does not know of this node either. Where nobody of this data centre counts, this
+    /// node may be lost: whoever had let it in is gone, and the news of it with them. It asks to be let in once more, which changes nothing for those
+    /// who know of it. Anybody else answers, so that such a one hears of it.
+    fn on_stranger(&self, envelope: &Envelope, out: &mut Vec<Effect>) {
+        let from = &envelope.from;
+        if self.quarantine.holds(from) || self.is_going() {
+            return;
+        }
+        if !self.is_of_living_dc() {
+            self.wish(&from.address, Some(from.uid), out);
+        } else if envelope.to.is_none() {
+            self.reply_to(envelope, Message::Presence(self.presence()), out);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::membership::effects::{Effect, TerminateReason};
 use crate::membership::fixture::{picture, with};
 use crate::membership::inputs::Event;
 use crate::membership::machine::Membership;
-use crate::membership::member::{Member, Status};
+use crate::membership::member::{Member, Profile, Status};
 use crate::membership::message::{Envelope, Message, Presence};
 use crate::membership::protocol::ProtocolVersion;
 use crate::membership::settings::{Settings, StrategyName};
@@ -76,7 +76,48 @@ fn nobody_is_told_where_all_contact_points_are_members() {
 
 #[test]
 fn one_cluster_says_nothing_more_to_itself() {
-    assert_eq!(step(&mut settled(), 0, presence("a", Some(9))), []);
+    let mut a = member(with(picture("a b x"), "", "a b"));
+    assert_eq!(step(&mut a, 0, presence("a", Some(9))), []);
+}
+
+#[test]
+fn one_of_this_cluster_that_nobody_here_knows_hears_that_it_is_there() {
+    let mut a = settled();
+    assert_eq!(
+        shown(&step(&mut a, 0, presence("a", Some(9)))),
+        ["to x: presence (of a: Some(2))"]
+    );
+    let answer = Message::Presence(Presence {
+        founder: node("a"),
+        members: Some(2),
+        lowest: address("x"),
+    });
+    assert_eq!(step(&mut a, 0, from("x", 0, answer)), [], "not for ever");
+    let mut going = member(picture("a:e b"));
+    assert_eq!(step(&mut going, 0, presence("a", Some(9))), []);
+}
+
+#[test]
+fn where_nobody_counts_a_stranger_of_the_cluster_is_asked_to_let_this_node_in_once_more() {
+    // `b`, in another data centre, let it in and is gone; `x` has come since.
+    let mut lost = member(picture("a:w b@west"));
+    let asked = shown(&step(&mut lost, 0, presence("a", Some(2))));
+    assert_eq!(asked, ["to x: join"]);
+    // `x` knows of it now, and shows it all the others.
+    let mut theirs = picture("c@west x@west");
+    let this = Member::joining(node("a"), Profile::plain().into());
+    theirs.change(&node("x")).join(this).unwrap();
+    step(
+        &mut lost,
+        0,
+        from("x", 0, super::world_tests::gossip(theirs)),
+    );
+    assert_eq!(
+        statuses_of(&lost),
+        ["a weakly-up", "b up", "c up", "x up"],
+        "nobody is lost, and nobody goes back"
+    );
+    assert_eq!(step(&mut lost, 0, presence("a", Some(2))), []);
 }
 
 #[test]
