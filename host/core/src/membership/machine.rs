@@ -190,6 +190,8 @@ pub struct Membership {
     quarantine: Quarantine,
     /// Whom this node has removed, and who has removed it; of those that are on the smaller side, when this node listens to them again.
     rifts: BTreeMap<UniqueAddress, Option<Time>>,
+    /// The last one of this cluster that told this node of it without being known here.
+    stranger: Option<UniqueAddress>,
     shared: SharedState,
     consensus: Consensus,
     broadcasts: Broadcasts,
@@ -265,6 +267,7 @@ impl Membership {
             downing: Downing::new(config, now),
             quarantine: Quarantine::new(&settings.quarantine),
             rifts: BTreeMap::new(),
+            stranger: None,
             shared: SharedState::new(this.clone(), settings.shared_state.clone()),
             consensus: Consensus::default(),
             broadcasts: Broadcasts::default(),

@@ -145,6 +145,16 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Keeps one out for good that is no member, as [`Self::remove`] does with one that is. Of a member, and of who is kept out, it is no news.
+    pub fn keep_out(&mut self, node: &UniqueAddress) -> bool {
+        if self.gossip.has(node) || self.gossip.tombstones.contains(node) {
+            return false;
+        }
+        Arc::make_mut(&mut self.gossip.tombstones).insert(node.clone());
+        self.changed = true;
+        true
+    }
+
     /// What the member that changes says of another. Says whether that is news; of who is no member, and of itself, it never is.
     pub fn observe(&mut self, subject: &UniqueAddress, reach: Reach) -> bool {
         if subject == self.by || !self.gossip.has(subject) || !self.gossip.has(self.by) {

@@ -37,11 +37,11 @@ const TELLERS: usize = 8;
 const TOLD_MAX: usize = 3;
 
 impl Membership {
-    /// When to look for contact points that are missing; never where there are no others than this node.
+    /// When to look for contact points that are missing; never where there are no others than this node, and no other side.
     pub(super) fn presence_wake(&self) -> Option<Time> {
         let mut others = self.contact_points.iter();
         let others = others.any(|address| *address != self.this.address);
-        others.then_some(self.rounds.presence)
+        (others || !self.rifts.is_empty()).then_some(self.rounds.presence)
     }
 
     /// Tells contact points that are missing among the members of this cluster.
@@ -60,6 +60,7 @@ impl Membership {
             return;
         }
         let mut missing = self.missing();
+        missing.extend(self.smaller_sides(now));
         for _ in 0..TOLD_MAX {
             if missing.is_empty() {
                 break;
@@ -86,6 +87,14 @@ impl Membership {
         let missing = self.contact_points.iter();
         let missing = missing.filter(|address| !is_here(address));
         missing.cloned().collect()
+    }
+
+    /// Where those are of a smaller side that have yet to hear of it: they may be contact points of nobody.
+    fn smaller_sides(&self, now: Time) -> impl Iterator<Item = Address> {
+        let smaller = move |until: &Option<Time>| until.is_some_and(|until| now < until);
+        let sides = self.rifts.iter().filter(move |(_, until)| smaller(until));
+        let sides = sides.map(|(node, _)| node.address.clone());
+        sides.filter(|address| !self.contact_points.contains(address))
     }
 
     fn presence(&self) -> Presence {
@@ -197,7 +206,7 @@ impl Membership {
     /// One of this very cluster of whom this node does not know speaks, and does not know of this node either. Where nobody of this data centre counts, this
     /// node may be lost: whoever had let it in is gone, and the news of it with them. It asks to be let in once more, which changes nothing for those
     /// who know of it. Anybody else answers, so that such a one hears of it.
-    fn on_stranger(&self, envelope: &Envelope, out: &mut Vec<Effect>) {
+    fn on_stranger(&mut self, envelope: &Envelope, out: &mut Vec<Effect>) {
         let from = &envelope.from;
         if self.quarantine.holds(from) || self.is_going() {
             return;
@@ -205,8 +214,22 @@ impl Membership {
         if !self.is_of_living_dc() {
             self.wish(&from.address, Some(from.uid), out);
         } else if envelope.to.is_none() {
+            self.stranger = Some(from.clone());
             self.reply_to(envelope, Message::Presence(self.presence()), out);
         }
+    }
+
+    /// Who has shut this node out is of its cluster, and came to it on the other side of a partition: this side was removed, in favour of one that it does
+    /// not even know. Having removed that one in turn, they are two sides that find out which one stays.
+    pub(super) fn is_shut_out_by_stranger(
+        &mut self,
+        now: Time,
+        by: &UniqueAddress,
+        out: &mut Vec<Effect>,
+    ) {
+        self.stranger = None;
+        self.update(|change| change.keep_out(by));
+        self.listen_again(now, by, out);
     }
 
     /// Whether somebody of this data centre counts. Where nobody does, the members were let in by another data centre, and may wait for its dead: they

@@ -98,6 +98,41 @@ fn one_of_this_cluster_that_nobody_here_knows_hears_that_it_is_there() {
 }
 
 #[test]
+fn who_is_shut_out_by_a_stranger_of_its_cluster_finds_out_which_of_the_two_stays() {
+    let shut_out = || Event::QuarantinedBy { node: node("x") };
+    // Any other node may say that: it is none of this one's business.
+    assert_eq!(step(&mut settled(), 0, shut_out()), []);
+    let removed = || {
+        let mut a = settled();
+        step(&mut a, 0, presence("a", Some(1)));
+        step(&mut a, 0, shut_out());
+        assert!(a.gossip().tombstones().contains(&node("x")));
+        a
+    };
+    let mut stays = removed();
+    let said = shown(&step(&mut stays, 0, presence("a", Some(1))));
+    assert!(
+        said.iter().any(|line| line.starts_with("quarantine x")),
+        "{said:?}"
+    );
+    // `x` is a contact point of nobody, and hears of the larger side all the same.
+    let told = told(&step(&mut stays, 7000, Event::Wake));
+    assert_eq!(
+        told,
+        ["to x?: presence (of a: None)"],
+        "`b` has yet to see it"
+    );
+    let mut goes = removed();
+    let said = shown(&step(&mut goes, 0, presence("a", Some(3))));
+    assert!(
+        said.iter()
+            .any(|line| line.starts_with("log rival-cluster")),
+        "{said:?}"
+    );
+    assert_eq!(statuses_of(&goes), ["a down", "b down"]);
+}
+
+#[test]
 fn where_nobody_counts_a_stranger_of_the_cluster_is_asked_to_let_this_node_in_once_more() {
     // `b`, in another data centre, let it in and is gone; `x` has come since.
     let mut lost = member(picture("a:w b@west"));
