@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use granary_runtime::{Runtime, RuntimeConfig, RuntimeError};
+use granary_runtime::{CacheConfig, Runtime, RuntimeConfig, RuntimeError};
 use granary_store::embedded::{Embedded, Settings};
 use granary_store::{Memory, Store, StoreError};
 use parking_lot::Mutex;
@@ -39,7 +39,7 @@ pub struct NodeSettings {
     /// Where it keeps everything; none: in memory, forgotten at the end.
     pub data: Option<PathBuf>,
     /// Where it keeps compiled components, if that is not among its data.
-    pub compiled: Option<CompiledCache>,
+    pub cache: Option<CacheConfig>,
     /// The most live grains; none: as many as the kernel allows.
     pub slots: Option<u32>,
     /// Threads that compile components.
@@ -48,24 +48,13 @@ pub struct NodeSettings {
     pub grants_root: PathBuf,
 }
 
-/// A cache of compiled components that outlives its node's data, and may be that of several nodes of one user.
-#[derive(Debug, Clone)]
-pub struct CompiledCache {
-    /// Where.
-    pub dir: PathBuf,
-    /// What its files are hashed with. Whoever knows it and may write to the directory decides what code is run.
-    pub key: [u8; 32],
-    /// How many bytes it may hold.
-    pub bytes_max: u64,
-}
-
 impl NodeSettings {
     /// A node that forgets everything, for tests and tools.
     pub fn in_memory(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             data: None,
-            compiled: None,
+            cache: None,
             slots: None,
             compile_threads: 1,
             grants_root: PathBuf::from("."),
@@ -118,24 +107,22 @@ impl Node {
         let NodeSettings {
             name,
             data,
-            compiled,
+            cache,
             slots,
             compile_threads,
             grants_root,
         } = settings;
         let store = open_store(data.as_deref()).await?;
-        let (cache_dir, cache_key, cache_bytes_max) = match compiled {
-            Some(cache) => (Some(cache.dir), cache.key, Some(cache.bytes_max)),
-            None => (
-                data.map(|it| it.join("cache")),
-                node_key(&*store).await?,
-                None,
-            ),
+        let cache = match (cache, data) {
+            (None, Some(data)) => Some(CacheConfig {
+                dir: data.join("cache"),
+                key: node_key(&*store).await?,
+                bytes_max: None,
+            }),
+            (cache, _) => cache,
         };
         let config = RuntimeConfig {
-            cache_dir,
-            cache_key,
-            cache_bytes_max,
+            cache,
             slots_max: slots,
             compile_threads,
             grants_root,

@@ -8,6 +8,7 @@
 mod bound;
 pub(crate) mod compile;
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,29 @@ use crate::engine::{EngineKind, GuestEngine};
 const CODE: &[u8] = b"code";
 const SKELETON: &[u8] = b"skeleton";
 
-/// The cache of one node.
+/// Where compiled components are kept, and how.
+#[derive(Clone)]
+pub struct CacheConfig {
+    /// The directory; it is made where there is none.
+    pub dir: PathBuf,
+    /// The secret of the node or its user: nothing is mapped whose hash keyed with this is not right. Whoever knows it and may write to the
+    /// directory decides what code is run.
+    pub key: [u8; 32],
+    /// How many bytes it may hold: what was not used for longest goes first. Several processes may then use one directory. None: as many as
+    /// there are, and what other versions of the engine have left is removed.
+    pub bytes_max: Option<u64>,
+}
+
+impl fmt::Debug for CacheConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheConfig")
+            .field("dir", &self.dir)
+            .field("bytes_max", &self.bytes_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An open cache.
 pub(crate) struct Cache {
     dir: PathBuf,
     key: [u8; 32],
@@ -30,10 +53,15 @@ pub(crate) struct Cache {
 
 impl Cache {
     /// Opens it, making the directory where there is none.
-    pub(crate) fn open(dir: &Path, key: [u8; 32], bytes_max: Option<u64>) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
+    pub(crate) fn open(config: CacheConfig) -> io::Result<Self> {
+        let CacheConfig {
+            dir,
+            key,
+            bytes_max,
+        } = config;
+        fs::create_dir_all(&dir)?;
         Ok(Self {
-            dir: dir.to_owned(),
+            dir,
             key,
             bytes_max,
         })

@@ -25,6 +25,7 @@ pub mod value;
 mod wit;
 pub mod world;
 
+pub use cache::CacheConfig;
 pub use compare::{Change, Comparison, Verdict, compare, compare_client};
 pub use componentize::{carries_world, componentize, is_core_module, without_debug};
 pub use engine::EngineKind;

@@ -11,8 +11,8 @@ use granary_core::id::Digest;
 use granary_core::kind::KindSpec;
 use parking_lot::Mutex;
 
-use crate::cache::Cache;
 use crate::cache::compile::{Compilers, Job};
+use crate::cache::{Cache, CacheConfig};
 use crate::engine::capacity::{self, Capacity, Places};
 use crate::engine::lane::SlowLane;
 use crate::engine::{EngineKind, Engines, GuestEngine};
@@ -31,12 +31,7 @@ const ASYNC_SHARE: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     /// Where compiled components are kept; none: nowhere.
-    pub cache_dir: Option<PathBuf>,
-    /// The node's secret: a compiled component is only mapped if its hash keyed with this is right.
-    pub cache_key: [u8; 32],
-    /// How many bytes the cache may hold: what was not used for longest goes first. Several processes may then use one directory. None: as many
-    /// as there are, and what other versions of the engine have left is removed.
-    pub cache_bytes_max: Option<u64>,
+    pub cache: Option<CacheConfig>,
     /// The most live grains; none: as many as the kernel's map limit allows.
     pub slots_max: Option<u32>,
     /// Threads that compile; at least one is used.
@@ -110,18 +105,10 @@ impl Runtime {
     /// Starts one. Needs no tokio around it.
     pub fn new(config: RuntimeConfig) -> Result<Arc<Self>, RuntimeError> {
         let (engine, plan) = start_engine(config.slots_max)?;
-        let cache = match &config.cache_dir {
-            Some(dir) => {
-                let cache = Cache::open(dir, config.cache_key, config.cache_bytes_max);
-                let cache = cache.map_err(|source| RuntimeError::Cache {
-                    dir: dir.clone(),
-                    source,
-                })?;
-                cache.remove_others(&engine);
-                Some(Arc::new(cache))
-            }
-            None => None,
-        };
+        let cache = config.cache.clone().map(open_cache).transpose()?;
+        if let Some(cache) = &cache {
+            cache.remove_others(&engine);
+        }
         let compilers = Compilers::new(config.compile_threads)
             .map_err(|error| RuntimeError::Thread(io::Error::other(error)))?;
         let concurrent_slots = (plan.slots / ASYNC_SHARE).max(1);
@@ -355,6 +342,12 @@ struct Looked {
     engine: Arc<GuestEngine>,
     compiled: Option<wasmtime::component::Component>,
     bytes: Vec<u8>,
+}
+
+fn open_cache(config: CacheConfig) -> Result<Arc<Cache>, RuntimeError> {
+    let dir = config.dir.clone();
+    let cache = Cache::open(config).map_err(|source| RuntimeError::Cache { dir, source })?;
+    Ok(Arc::new(cache))
 }
 
 /// Starts the synchronous engine. Where address space is rationed, it gets by with fewer slots.

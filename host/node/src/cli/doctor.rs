@@ -187,9 +187,7 @@ const SLOTS_FEW: u32 = 1000;
 /// How many grains fit at a time, and what sets that.
 fn density() -> Finding {
     let config = RuntimeConfig {
-        cache_dir: None,
-        cache_key: [0; 32],
-        cache_bytes_max: None,
+        cache: None,
         slots_max: None,
         compile_threads: 1,
         grants_root: PathBuf::from("."),

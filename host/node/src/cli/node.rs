@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use granary_runtime::CacheConfig;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,7 +17,7 @@ use crate::config::sections::{
 };
 use crate::config::units::Listen;
 use crate::http::{self, Auth, HttpSettings, ServeError, Server, TlsFiles, Token};
-use crate::node::{CompiledCache, Node, NodeSettings, StartError};
+use crate::node::{Node, NodeSettings, StartError};
 
 /// What `up` is told.
 #[derive(Debug, Args)]
@@ -48,12 +49,9 @@ impl Running {
     }
 
     /// The same, with compiled components from elsewhere than its data.
-    pub async fn start_with(
-        config: &Config,
-        compiled: Option<CompiledCache>,
-    ) -> Result<Self, Error> {
+    pub async fn start_with(config: &Config, cache: Option<CacheConfig>) -> Result<Self, Error> {
         let settings = NodeSettings {
-            compiled,
+            cache,
             ..node_settings(&config.file)
         };
         let node = Node::start(settings).await.map_err(|e| start_error(&e))?;
@@ -171,7 +169,7 @@ fn node_settings(file: &NodeFile) -> NodeSettings {
     NodeSettings {
         name: file.node.name.clone().unwrap_or_else(host_name),
         data,
-        compiled: None,
+        cache: None,
         slots: file.engine.slots,
         compile_threads: file
             .engine

@@ -1,7 +1,6 @@
 //! What the tests share: a runtime, a node made of maps, and guests as text.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
@@ -106,11 +105,9 @@ impl Host for Node {
     }
 }
 
-pub(crate) fn config(cache_dir: Option<&Path>) -> RuntimeConfig {
+pub(crate) fn config() -> RuntimeConfig {
     RuntimeConfig {
-        cache_dir: cache_dir.map(Path::to_owned),
-        cache_key: [7; 32],
-        cache_bytes_max: None,
+        cache: None,
         slots_max: Some(20),
         compile_threads: 1,
         grants_root: std::env::temp_dir(),
@@ -118,7 +115,7 @@ pub(crate) fn config(cache_dir: Option<&Path>) -> RuntimeConfig {
 }
 
 pub(crate) fn runtime() -> Arc<Runtime> {
-    Runtime::new(config(None)).unwrap()
+    Runtime::new(config()).unwrap()
 }
 
 pub(crate) fn spec(limits: Limits) -> KindSpec {

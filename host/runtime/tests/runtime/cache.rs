@@ -2,18 +2,26 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use granary_core::limits::Limits;
 
 use crate::bench::{activate, config, digest, everything, linked, spec};
-use granary_runtime::Runtime;
+use granary_runtime::{CacheConfig, Runtime, RuntimeConfig};
+
+/// A runtime whose cache lies there.
+fn cached(dir: &Path, key: [u8; 32], bytes_max: Option<u64>) -> Arc<Runtime> {
+    let dir = dir.to_owned();
+    let cache = Some(CacheConfig {
+        dir,
+        key,
+        bytes_max,
+    });
+    Runtime::new(RuntimeConfig { cache, ..config() }).unwrap()
+}
 
 async fn answer(dir: &Path, key: [u8; 32]) -> String {
-    let runtime = Runtime::new(granary_runtime::RuntimeConfig {
-        cache_key: key,
-        ..config(Some(dir))
-    })
-    .unwrap();
+    let runtime = cached(dir, key, None);
     let linked = linked(&runtime, &everything(), &spec(Limits::DEFAULT)).await;
     activate(&linked)
         .await
@@ -79,11 +87,7 @@ async fn changed_code_a_lost_mac_and_another_key_all_mean_compiling_again() {
 
 /// What a runtime that starts on this cache knows of the component without being given its bytes.
 async fn known(dir: &Path, key: [u8; 32]) -> Option<String> {
-    let config = granary_runtime::RuntimeConfig {
-        cache_key: key,
-        ..config(Some(dir))
-    };
-    let runtime = Runtime::new(config).unwrap();
+    let runtime = cached(dir, key, None);
     let bytes = wat::parse_str(everything()).unwrap();
     let component = runtime.cached(digest(&bytes)).await?;
     assert_eq!(component.bytes_len, bytes.len() as u64);
@@ -122,7 +126,7 @@ async fn a_compiled_component_runs_without_its_bytes() {
 async fn what_is_forgotten_is_gone_from_disk_and_what_runs_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a-file"), "").unwrap();
-    let runtime = Runtime::new(config(Some(dir.path()))).unwrap();
+    let runtime = cached(dir.path(), [7; 32], None);
     let linked = linked(&runtime, &everything(), &spec(Limits::DEFAULT)).await;
     let grain = activate(&linked).await.unwrap();
     let of = digest(&wat::parse_str(everything()).unwrap());
@@ -156,10 +160,6 @@ async fn a_bounded_cache_keeps_what_was_used_last() {
     let dir = tempfile::tempdir().unwrap();
     let others = dir.path().join("sync-0123456789abcdef");
     fs::create_dir_all(&others).unwrap();
-    let config = |bytes_max| granary_runtime::RuntimeConfig {
-        cache_bytes_max: Some(bytes_max),
-        ..config(Some(dir.path()))
-    };
     let wats: Vec<_> = (0..3)
         .map(|n| {
             everything().replacen(
@@ -170,7 +170,7 @@ async fn a_bounded_cache_keeps_what_was_used_last() {
         })
         .collect();
     let load = async |bytes_max, n: usize| {
-        let runtime = Runtime::new(config(bytes_max)).unwrap();
+        let runtime = cached(dir.path(), [7; 32], Some(bytes_max));
         crate::bench::load(&runtime, &wats[n]).await.unwrap();
     };
     let there = || {
@@ -204,5 +204,5 @@ async fn requests_at_the_same_time_share_one_component() {
         crate::bench::load(&runtime, &wat),
         crate::bench::load(&runtime, &wat)
     );
-    assert!(std::sync::Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+    assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
 }

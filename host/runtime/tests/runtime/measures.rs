@@ -27,7 +27,7 @@ async fn measures() {
     let (maps_before, began) = (maps(), Instant::now());
     let runtime = Runtime::new(RuntimeConfig {
         slots_max: None,
-        ..config(None)
+        ..config()
     })
     .unwrap();
     println!(

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::node::{CompiledCache, new_key};
+use granary_runtime::CacheConfig;
+
+use crate::node::new_key;
 use crate::project::toolchain;
 
 /// A Python kind takes 39 MB, one in Rust 1 MB.
@@ -14,13 +16,13 @@ const BYTES_MAX: u64 = 1 << 30;
 const KEY: &str = "key";
 
 /// The user's cache; none if there cannot be one: then everything is compiled each time.
-pub(super) fn cache() -> Option<CompiledCache> {
+pub(super) fn cache() -> Option<CacheConfig> {
     let dir = toolchain::cache("compiled");
     match key(&dir) {
-        Ok(key) => Some(CompiledCache {
+        Ok(key) => Some(CacheConfig {
             dir,
             key,
-            bytes_max: BYTES_MAX,
+            bytes_max: Some(BYTES_MAX),
         }),
         Err(error) => {
             tracing::warn!(dir = %dir.display(), %error, "what is compiled for tests is not kept");

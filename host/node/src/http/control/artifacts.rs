@@ -177,13 +177,13 @@ async fn whole(
     let store = &shared.node.store;
     store.put_artifact(digest, bytes.clone()).await?;
     let compile = shared.compiles.start(&shared.node, digest, bytes)?;
-    let patience = if prefers_async(headers) {
-        Duration::ZERO
+    let ended = if prefers_async(headers) {
+        None
     } else {
-        PATIENCE
+        compile.within(PATIENCE).await
     };
     let mut description = described(digest, size, &interface);
-    match compile.within(patience).await {
+    match ended {
         Some(Ok(_)) => {
             description["state"] = "ready".into();
             Ok((StatusCode::CREATED, axum::Json(description)).into_response())
