@@ -1,6 +1,6 @@
 //! What no tracked file may say: a machine's paths, a registry's address; and what no test may do: sleep, or be switched off.
 
-use crate::tree::{assert_none, files, files_with, text};
+use crate::tree::{assert_none, files, files_with, text, toml};
 
 /// Files written by tools, which name where they got things from.
 fn is_lock(file: &str) -> bool {
@@ -84,6 +84,49 @@ fn no_test_sleeps_or_is_switched_off() {
         "a test waits for a state with a bound, and it runs:",
         &findings,
     );
+}
+
+#[test]
+fn what_cargo_is_told_to_pass_by_has_no_tests() {
+    let mut findings = Vec::new();
+    for manifest in files().iter().filter(|it| it.ends_with("/Cargo.toml")) {
+        let settings = toml(manifest);
+        let folder = manifest.trim_end_matches("Cargo.toml");
+        let is_off =
+            |target: &toml::Value, key| target.get(key) == Some(&toml::Value::Boolean(false));
+        let bins = settings.get("bin").and_then(toml::Value::as_array);
+        let sources = files_with(&["rs"]);
+        let sources = sources
+            .iter()
+            .filter(|file| file.starts_with(&format!("{folder}src/")));
+        let is_lib_off = settings
+            .get("lib")
+            .is_some_and(|lib| is_off(lib, "doctest"));
+        let is_bin_off = bins.into_iter().flatten().any(|bin| is_off(bin, "test"));
+        // Beside a library, the program is its one file.
+        let has_lib = files().contains(&format!("{folder}src/lib.rs"));
+        for file in sources {
+            let is_of_bin = is_bin_off && (!has_lib || file.ends_with("src/main.rs"));
+            let mut is_open = false;
+            for (at, line) in text(file).lines().enumerate() {
+                let line = line.trim();
+                if is_of_bin && line.starts_with("#[") && line.ends_with("test]") {
+                    findings.push(format!("{file}:{}: a test", at + 1));
+                }
+                let doc = line
+                    .strip_prefix("///")
+                    .or_else(|| line.strip_prefix("//!"));
+                let Some(word) = doc.and_then(|doc| doc.trim().strip_prefix("```")) else {
+                    continue;
+                };
+                is_open = !is_open;
+                if is_lib_off && is_open && word != "text" {
+                    findings.push(format!("{file}:{}: an example", at + 1));
+                }
+            }
+        }
+    }
+    assert_none("a test runs:", &findings);
 }
 
 #[test]
