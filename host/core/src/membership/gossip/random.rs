@@ -79,7 +79,7 @@ impl World {
         let before = gossip.clone();
         let mut change = gossip.change(me);
         let to = Status::ALL[step.what % Status::ALL.len()];
-        let done = match (step.what / 9) % 4 {
+        let done = match (step.what / 9) % 5 {
             0 => {
                 self.incarnations += 1;
                 let name = alloc::format!("n{}x#{}", step.whom % 3, self.incarnations);
@@ -89,6 +89,12 @@ impl World {
             1 => {
                 let reach = [Reach::Reachable, Reach::Unreachable, Reach::Terminated];
                 change.observe(&subject, reach[step.what % 3])
+            }
+            2 => {
+                // Perhaps a member by now, of whom `me` has yet to hear.
+                let number = step.what as u64 % (self.incarnations + 2);
+                let name = alloc::format!("n{}x#{number}", step.whom % 3);
+                change.keep_out(&node(&name))
             }
             _ => {
                 let done = match to {

@@ -131,6 +131,25 @@ fn who_is_removed_leaves_nothing_but_a_tombstone_and_a_counter() {
 }
 
 #[test]
+fn who_is_kept_out_was_no_member_and_becomes_none() {
+    let before = picture("a b");
+    let after = change(&before, "a", |change| {
+        assert!(change.keep_out(&node("x")));
+        assert!(!change.keep_out(&node("x")), "it is no news");
+        assert!(
+            !change.keep_out(&node("b")),
+            "a member is removed, or nothing"
+        );
+        let gone = ChangeError::Gone { node: node("x") };
+        assert_eq!(change.join(joining("x")), Err(gone));
+    });
+    assert!(after.has(&node("b")) && after.tombstones().contains(&node("x")));
+    // Whoever has let it in meanwhile lets it go.
+    let meanwhile = change(&before, "b", |change| change.join(joining("x")).unwrap());
+    assert!(!meanwhile.merge(&after).has(&node("x")));
+}
+
+#[test]
 fn a_member_that_only_one_side_knows_stays_unless_it_was_removed() {
     let old = picture("a b c:e d:d");
     let here = change(&old, "a", |change| {
