@@ -17,6 +17,10 @@ impl Rule for ConsensusHolds {
     }
 
     fn rest(&mut self, world: &World) -> Result<(), String> {
+        if view::waits_for_operator(world) {
+            // Two clusters may have members in one data centre.
+            return Ok(());
+        }
         let counts = |place: &usize| {
             let own = world.state(*place).zip(world.hosts()[*place].this.as_ref());
             let own = own.and_then(|(state, this)| state.member(this));

@@ -231,6 +231,12 @@ at = "145s"
 do = "leave"
 node = "b"
 [[step]]
+at = "170s"
+do = "set-state"
+node = "f"
+key = "agreed"
+value = "one"
+[[step]]
 at = "180s"
 do = "heal"
 [[expect]]
