@@ -14,6 +14,8 @@
 //! remember the teller, so that once they are started again they join there, instead of forming a cluster a third time.
 //!
 //! Or it is one of the teller's own cluster, of whom nobody there knows any more, since all those that did are gone. Then it asks to be let in once more.
+//! If instead it has removed the teller, which never knew it, the teller's answer hears that it is shut out. Such a stranger is removed in turn: from there on
+//! it is the same as with two sides that have removed each other, and the larger one tells the smaller one of itself wherever that is.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -221,7 +223,7 @@ impl Membership {
 
     /// Who has shut this node out is of its cluster, and came to it on the other side of a partition: this side was removed, in favour of one that it does
     /// not even know. Having removed that one in turn, they are two sides that find out which one stays.
-    pub(super) fn is_shut_out_by_stranger(
+    pub(super) fn shut_out_by_stranger(
         &mut self,
         now: Time,
         by: &UniqueAddress,

@@ -111,7 +111,7 @@ impl Membership {
             // Each has removed the other. They are to find out which one stays, and can only if they hear each other.
             Phase::Member if self.has_removed(by) => self.listen_again(now, by, out),
             Phase::Member if self.stranger.as_ref() == Some(by) => {
-                self.is_shut_out_by_stranger(now, by, out);
+                self.shut_out_by_stranger(now, by, out);
             }
             Phase::Member if !self.is_of_living_dc() => {
                 let this = self.this.clone();
