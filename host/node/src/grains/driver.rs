@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use granary_core::activation::{
@@ -65,9 +66,9 @@ pub(crate) struct Driver {
     now: Instant,
     machine: Activation,
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
-    // In boxes: a map keeps its room while the grain rests.
-    calls: HashMap<CallId, Box<Pending>>,
-    turns: HashMap<TurnId, Box<Running>>,
+    // In boxes: a map keeps its room while the grain rests. Nobody outside chooses these keys, which need no hash that withstands a choice of them.
+    calls: HashMap<CallId, Box<Pending>, RandomState>,
+    turns: HashMap<TurnId, Box<Running>, RandomState>,
     current: Option<Box<Current>>,
     effects: Vec<Effect>,
     /// Those who wait until the instance is gone.
@@ -103,8 +104,8 @@ impl Driver {
             now: Instant::now(),
             machine: Activation::new(shared.clock.now(), Rules::from(&limits)),
             jobs: FuturesUnordered::new(),
-            calls: HashMap::new(),
-            turns: HashMap::new(),
+            calls: HashMap::default(),
+            turns: HashMap::default(),
             current: None,
             effects: Vec::new(),
             leaving: Vec::new(),

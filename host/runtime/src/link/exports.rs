@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component as Compiled, ComponentExportIndex};
 
@@ -11,7 +12,8 @@ use crate::{Component, Method};
 
 /// The exports of a component that the host may call.
 pub(crate) struct Exports {
-    methods: HashMap<String, usize>,
+    /// By names of the component itself, which need no hash that withstands a choice of them.
+    methods: HashMap<String, usize, RandomState>,
     /// First the methods in the order of the interface, then the hooks.
     functions: Vec<Function>,
     pub(crate) activate: Option<usize>,
@@ -31,7 +33,7 @@ impl Exports {
     /// Finds all of them and checks the types of the hooks. The types of methods were read from the same bytes.
     pub(crate) fn find(component: &Component) -> Result<Self, LinkError> {
         let mut exports = Self {
-            methods: HashMap::new(),
+            methods: HashMap::default(),
             functions: Vec::new(),
             activate: None,
             deactivate: None,
