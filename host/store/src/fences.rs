@@ -20,6 +20,12 @@ struct Fence {
     under_way: u32,
 }
 
+impl Fence {
+    fn is_unused(&self) -> bool {
+        self.newest.is_none() && self.under_way == 0
+    }
+}
+
 /// The newest epoch of each active grain.
 #[derive(Debug)]
 pub(crate) struct Fences {
@@ -55,6 +61,14 @@ impl Fences {
         epoch
     }
 
+    /// Whether a commit may come in. Errors: `Stale`.
+    pub(crate) fn check(&self, grain: &GrainId, held: Epoch) -> Result<(), StoreError> {
+        match self.grains.get(grain) {
+            Some(fence) if fence.newest == Some(held) => Ok(()),
+            other => Err(stale(grain, held, other)),
+        }
+    }
+
     /// Lets a commit in and notes it as under way. Errors: `Stale`.
     pub(crate) fn enter(&mut self, grain: &GrainId, held: Epoch) -> Result<(), StoreError> {
         match self.grains.get_mut(grain) {
@@ -62,14 +76,7 @@ impl Fences {
                 fence.under_way += 1;
                 Ok(())
             }
-            other => {
-                let newest = other.and_then(|fence| fence.newest);
-                Err(StoreError::Stale {
-                    grain: grain.clone(),
-                    held,
-                    newest,
-                })
-            }
+            other => Err(stale(grain, held, other.as_deref())),
         }
     }
 
@@ -77,7 +84,9 @@ impl Fences {
     pub(crate) fn leave(&mut self, grain: &GrainId) {
         if let Some(fence) = self.grains.get_mut(grain) {
             fence.under_way = fence.under_way.saturating_sub(1);
-            self.forget_if_unused(grain);
+            if fence.is_unused() {
+                self.grains.remove(grain);
+            }
         }
     }
 
@@ -87,7 +96,9 @@ impl Fences {
             && fence.newest == Some(epoch)
         {
             fence.newest = None;
-            self.forget_if_unused(grain);
+            if fence.is_unused() {
+                self.grains.remove(grain);
+            }
         }
     }
 
@@ -97,15 +108,13 @@ impl Fences {
             .get(grain)
             .is_some_and(|fence| 0 < fence.under_way)
     }
+}
 
-    fn forget_if_unused(&mut self, grain: &GrainId) {
-        if self
-            .grains
-            .get(grain)
-            .is_some_and(|fence| fence.newest.is_none() && fence.under_way == 0)
-        {
-            self.grains.remove(grain);
-        }
+fn stale(grain: &GrainId, held: Epoch, fence: Option<&Fence>) -> StoreError {
+    StoreError::Stale {
+        grain: grain.clone(),
+        held,
+        newest: fence.and_then(|fence| fence.newest),
     }
 }
 

@@ -76,9 +76,8 @@ impl Memory {
     ) -> Result<Done, StoreError> {
         self.with(|kept| {
             if let Some((grain, epoch)) = fence {
-                // Nothing is ever under way: the change is done before the lock is given back.
-                kept.fences.enter(grain, epoch)?;
-                kept.fences.leave(grain);
+                // It is never under way: the change is done before the lock is given back.
+                kept.fences.check(grain, epoch)?;
             }
             self.space.check(change.bytes() as u64)?;
             let mut draft = Draft::new(&kept.table);

@@ -1,11 +1,12 @@
 //! Which grains are live: a table in shards, and the handle of each activation.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use granary_core::activation::{DeactivateReason, State};
 use granary_core::id::{Epoch, GrainId, KindName, Revision};
 use granary_runtime::{Instance, Linked};
@@ -131,6 +132,7 @@ type Shard = Mutex<HashMap<GrainId, Arc<Handle>>>;
 /// The live grains of a node.
 pub(crate) struct Table {
     shards: Vec<Shard>,
+    /// A client that makes up keys of one shard gains nothing but that they wait for each other; within a shard they are hashed by SipHash.
     hasher: RandomState,
 }
 
@@ -138,7 +140,7 @@ impl Default for Table {
     fn default() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 }
