@@ -96,6 +96,12 @@ async fn dev_runs_a_sample_and_prints_curl_lines_that_work() {
             .ok()
             == 2
     );
+    let config = dev.client.get("/v1/config").await.ok();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(
+        config["engine.compile-threads"],
+        json!({ "value": processors, "source": "dev" })
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::cli::client::{Address, Client};
 use crate::cli::deploy::revise;
 use crate::cli::exit::Error;
 use crate::cli::follow::{Stream, print_log};
-use crate::cli::node::{Running, start_log, until_told};
+use crate::cli::node::{Running, compile_on_all_processors, start_log, until_told};
 use crate::cli::project::{build_error, kinds, open_all};
 use crate::cli::sample::curl_lines;
 use crate::cli::settings;
@@ -95,6 +95,7 @@ fn config(args: &DevArgs) -> Result<Config, Error> {
             "warn".clone_into(&mut file.log.filter)
         });
     }
+    compile_on_all_processors(&mut config, "dev");
     config
         .recheck()
         .map_err(|problems| settings::wrong_settings(&problems))?;

@@ -11,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::exit::{Error, Exit};
 use crate::cli::settings;
 use crate::cli::terminal::{Terminal, Tone};
-use crate::config::Config;
 use crate::config::sections::{
     AuthMode, LogFormat, LogSection, NodeFile, StoreEngine, TokenSection,
 };
 use crate::config::units::Listen;
+use crate::config::{Config, Origin};
 use crate::http::{self, Auth, HttpSettings, ServeError, Server, TlsFiles, Token};
 use crate::node::{Node, NodeSettings, StartError};
 
@@ -165,7 +165,6 @@ fn node_settings(file: &NodeFile) -> NodeSettings {
         StoreEngine::Sled => Some(file.store.path.clone()),
         StoreEngine::Memory => None,
     };
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     NodeSettings {
         name: file.node.name.clone().unwrap_or_else(host_name),
         data,
@@ -174,13 +173,28 @@ fn node_settings(file: &NodeFile) -> NodeSettings {
         compile_threads: file
             .engine
             .compile_threads
-            .map_or_else(|| processors.div_ceil(2), usize::from),
+            .map_or_else(|| processors().div_ceil(2), usize::from),
         grants_root: file
             .engine
             .grants_root
             .clone()
             .unwrap_or_else(|| file.store.path.join("grants")),
     }
+}
+
+/// Lets a node compile on every processor, unless another number was given: one person waits for it, and it serves nobody else.
+pub fn compile_on_all_processors(config: &mut Config, command: &str) {
+    const KEY: &str = "engine.compile-threads";
+    if config.origin(KEY) == Origin::Default {
+        let threads = u16::try_from(processors()).unwrap_or(u16::MAX);
+        config.set(KEY, command, |file| {
+            file.engine.compile_threads = Some(threads);
+        });
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn host_name() -> String {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::client::{Address, Client, encode, grain_path, parse_grain};
 use crate::cli::deploy::revise;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::node::{Running, start_log};
+use crate::cli::node::{Running, compile_on_all_processors, start_log};
 use crate::cli::project::{build_error, kinds, open_all};
 use crate::cli::settings;
 use crate::cli::terminal::{Terminal, Tone};
@@ -101,6 +101,7 @@ fn config(data: PathBuf) -> Result<Config, Error> {
     config.set("log.filter", "test", |file| {
         "error".clone_into(&mut file.log.filter)
     });
+    compile_on_all_processors(&mut config, "test");
     config
         .recheck()
         .map_err(|problems| settings::wrong_settings(&problems))?;

@@ -133,7 +133,7 @@ pub enum StoreEngine {
 pub struct EngineSection {
     /// The most activations at a time; what the kernel's `vm.max_map_count` allows unless set (`granary doctor` shows it).
     pub slots: Option<u32>,
-    /// Threads that compile uploaded components; half of the processors unless set.
+    /// Threads that compile uploaded components; half of the processors unless set, all of them in `granary dev`.
     pub compile_threads: Option<u16>,
     /// Where relative directories of `grants.directories` are taken from, relative to this file; the folder `grants` inside
     /// the data directory unless set.

@@ -65,6 +65,8 @@ async fn translate(job: &Job<'_>, zig: &Path, parts: &c::Parts) -> Result<PathBu
     includes(&mut command, parts);
     command.arg(header);
     c::with_cache(&mut command, job);
+    // Zig compiles its own translator when it is first needed: in ten seconds this way, which an optimised one takes more than a minute for.
+    command.env("ZIG_DEBUG_CMD", "1");
     job.run_into("zig translate-c", &mut command, file).await?;
     Ok(module)
 }

@@ -216,8 +216,11 @@ async fn packages(tools: &[&Tool], say: Say<'_>) -> Result<(), InstallError> {
             "--ignore-scripts",
         ])
         .args([
+            // After one second, then two: with npm's own factor it would be ten.
             "--fetch-retry-mintimeout",
             "1000",
+            "--fetch-retry-factor",
+            "2",
             "--fetch-retries",
             "2",
             "--loglevel",
