@@ -1,79 +1,16 @@
 //! `new`, `build`, `test` and `toolchain` as somebody meets them who has not got everything, or has written something wrong.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+mod bare;
+
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::harness::node::PROGRAM;
 use crate::harness::{Cli, guests, repository, until, without_settings};
-
-/// A folder for projects, and a machine without tool chains: an own folder for them, and one folder more on the path.
-struct Bare {
-    folder: TempDir,
-}
-
-impl Bare {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("bin")).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// A program on the path that prints one line.
-    fn fake(&self, name: &str, says: &str) {
-        let file = self.path().join("bin").join(name);
-        std::fs::write(&file, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    fn search_path(&self) -> PathBuf {
-        let system = std::env::var("PATH").unwrap();
-        PathBuf::from(format!("{}:{system}", self.path().join("bin").display()))
-    }
-
-    fn toolchains(&self) -> PathBuf {
-        self.path().join("toolchains")
-    }
-
-    async fn granary(&self, arguments: &[&str]) -> Cli {
-        self.granary_with(arguments, &[]).await
-    }
-
-    async fn granary_with(&self, arguments: &[&str], more: &[(&str, &Path)]) -> Cli {
-        let (path, toolchains) = (self.search_path(), self.toolchains());
-        let mut variables = vec![
-            ("PATH", path.as_path()),
-            (guests::TOOLCHAINS, toolchains.as_path()),
-        ];
-        variables.extend(more);
-        Cli::run_with(self.path(), None, arguments, &variables).await
-    }
-
-    /// Writes a project of one kind, which is called like its folder.
-    fn project(&self, path: &str, language: &str, wit: &str, sources: &[(&str, &str)]) {
-        let folder = self.path().join(path);
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let manifest = format!("[kinds.{name}]\nbuild = \".\"\nlanguage = \"{language}\"\n");
-        let wit = (format!("wit/{name}.wit"), wit.to_owned());
-        let sources = sources
-            .iter()
-            .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
-        let files = sources.chain([("granary.toml".to_owned(), manifest), wit]);
-        for (file, text) in files {
-            let file = folder.join(file);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, text).unwrap();
-        }
-    }
-}
+use bare::Bare;
 
 /// A package with one interface of one function.
 const WIT: &str = "package app:small@0.1.0;\n\ninterface api {\n  get: func() -> u32;\n}\n\nworld grain {\n  export api;\n}\n";
@@ -132,6 +69,19 @@ async fn a_tool_of_another_version_is_not_taken() {
         said.contains("zig 0.14.1") && said.contains("is not the version that is needed: 0.17.1"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn the_first_build_with_zig_says_why_it_takes_a_while() {
+    const WHY: &str = "the first build with Zig also builds its libraries";
+    let bare = Bare::new();
+    bare.project("small", "c", WIT, &[("src/grain.c", "")]);
+    bare.fake("zig", "0.17.1");
+    let said = bare.granary(&["build", "small"]).await.fails(1);
+    assert_eq!(said.matches(WHY).count(), 1, "{said}");
+    std::fs::create_dir_all(bare.toolchains().join("cache/zig")).unwrap();
+    let said = bare.granary(&["build", "small"]).await.fails(1);
+    assert!(!said.contains(WHY), "{said}");
 }
 
 #[tokio::test]
