@@ -351,7 +351,7 @@ async fn sixteen_loops_leave_room_for_a_neighbour() {
     let node = Node::start().await;
     node.deploy("counter").await.ok();
     let mut manifest = guests::manifest("runaway");
-    manifest["limits"]["cpu-time"] = json!("1s");
+    manifest["limits"]["cpu-time"] = json!("3s");
     manifest["limits"]["wall-time"] = json!("120s");
     manifest["limits"]["call-timeout"] = json!("120s");
     node.deploy_as("runaway", "runaway", manifest).await.ok();

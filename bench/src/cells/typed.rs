@@ -47,7 +47,7 @@ pub(super) async fn measure(scale: &Scale) -> anyhow::Result<Vec<Finding>> {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            // One task calls all the time, which no caller does: it is not to be moved to another thread after each hundred steps for that.
+            // It calls all the time, which no caller does: tokio is not to move it to another thread for that after every 128 steps.
             let turns = tokio::task::unconstrained(turns_in_a_row(name, turns));
             runtime.block_on(async move { tokio::spawn(turns).await? })
         });

@@ -66,7 +66,8 @@ pub(crate) struct Driver {
     now: Instant,
     machine: Activation,
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
-    // In boxes: a map keeps its room while the grain rests. Nobody outside chooses these keys, which need no hash that withstands a choice of them.
+    // In boxes: a map keeps its room while the grain rests. The ids are random or digests, and the
+    // mailbox bounds how many there are: they need no hash that withstands a choice of them.
     calls: HashMap<CallId, Box<Pending>, RandomState>,
     turns: HashMap<TurnId, Box<Running>, RandomState>,
     current: Option<Box<Current>>,

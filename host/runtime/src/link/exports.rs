@@ -12,7 +12,7 @@ use crate::{Component, Method};
 
 /// The exports of a component that the host may call.
 pub(crate) struct Exports {
-    /// By names of the component itself, which need no hash that withstands a choice of them.
+    /// By names that the component itself has chosen: whoever made them fall together would slow down nobody but its own calls.
     methods: HashMap<String, usize, RandomState>,
     /// First the methods in the order of the interface, then the hooks.
     functions: Vec<Function>,
