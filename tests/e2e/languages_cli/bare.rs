@@ -25,8 +25,13 @@ impl Bare {
 
     /// A program on the path that prints one line.
     pub(super) fn fake(&self, name: &str, says: &str) {
+        self.script(name, &format!("echo '{says}'"));
+    }
+
+    /// A program on the path that runs these lines of shell.
+    pub(super) fn script(&self, name: &str, lines: &str) {
         let file = self.path().join("bin").join(name);
-        std::fs::write(&file, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
+        std::fs::write(&file, format!("#!/bin/sh\n{lines}\n")).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 

@@ -16,12 +16,15 @@ pub mod zig;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use granary_core::id::KindName;
 use granary_runtime::World;
 use granary_runtime::world::{AsyncFunction, Generated};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::manifest::sections::Language;
 use crate::project::build::BuildError;
@@ -202,7 +205,19 @@ impl Job<'_> {
             source,
         };
         let child = command.spawn().map_err(no_program)?;
-        child.wait_with_output().await.map_err(no_program)
+        let mut ended = pin!(child.wait_with_output());
+        let output = match timeout(SILENT_FOR, &mut ended).await {
+            Ok(output) => output,
+            Err(_) => {
+                (self.say)(&format!(
+                    "{}: {what} is still running{}",
+                    self.kind,
+                    first_time(what)
+                ));
+                ended.await
+            }
+        };
+        output.map_err(no_program)
     }
 
     fn judge(
@@ -226,6 +241,18 @@ impl Job<'_> {
             what: what.to_owned(),
             output: last_part(&said.join("\n")),
         })
+    }
+}
+
+/// How long a tool may keep people waiting without a word: as long as they keep their minds on it (Nielsen, Usability Engineering, 1993).
+const SILENT_FOR: Duration = Duration::from_secs(10);
+
+/// Why a tool may take longer now than at any later time.
+fn first_time(what: &str) -> &'static str {
+    match what.split(' ').next() {
+        Some("zig") => "; a first build also builds Zig's own libraries",
+        Some("go") => "; a first build also builds Go's own packages",
+        _ => "",
     }
 }
 

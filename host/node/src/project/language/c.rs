@@ -171,11 +171,7 @@ async fn bare_compiler(job: &Job<'_>) -> Result<(&'static str, Command), BuildEr
 
 /// libc is built once for a set of flags, and kept for all projects.
 pub(super) fn with_cache(command: &mut Command, job: &Job<'_>) {
-    let cache = toolchain::cache("zig");
-    if !cache.exists() {
-        (job.say)("the first build with Zig also builds its libraries, which may take a minute");
-    }
     command
-        .env("ZIG_GLOBAL_CACHE_DIR", cache)
+        .env("ZIG_GLOBAL_CACHE_DIR", toolchain::cache("zig"))
         .env("ZIG_LOCAL_CACHE_DIR", job.work.join("zig-cache"));
 }
