@@ -51,6 +51,16 @@ pub(crate) struct Cache {
     bytes_max: Option<u64>,
 }
 
+/// What the cache knows of a component besides its code.
+pub(crate) struct Known {
+    /// The engine that it was compiled for, of this version or an older one.
+    pub(crate) engine: EngineKind,
+    /// Its size before compilation.
+    pub(crate) bytes_len: u64,
+    /// What the runtime needs to know of the component itself.
+    pub(crate) skeleton: Vec<u8>,
+}
+
 impl Cache {
     /// Opens it, making the directory where there is none.
     pub(crate) fn open(config: CacheConfig) -> io::Result<Self> {
@@ -72,7 +82,8 @@ impl Cache {
         let path = self.path(engine, digest, "cwasm");
         let mac = fs::read(self.path(engine, digest, "mac")).unwrap_or_default();
         let mut hasher = self.hasher(CODE, &engine.compat, digest);
-        hasher.update_reader(fs::File::open(&path).ok()?).ok()?;
+        // On every processor: for a Python kind this is most of the way to its first answer.
+        hasher.update_mmap_rayon(&path).ok()?;
         if !is_mac(&mac, &hasher) {
             tracing::warn!(path = %path.display(), "a compiled component does not match its hash; it is compiled again");
             return None;
@@ -91,20 +102,29 @@ impl Cache {
         }
     }
 
-    /// What is known of a component that was here before: its size, and its skeleton.
-    pub(crate) fn skeleton(&self, digest: Digest) -> Option<(u64, Vec<u8>)> {
+    /// What is known of a component that was here before.
+    pub(crate) fn skeleton(&self, digest: Digest) -> Option<Known> {
         let mut engines = fs::read_dir(&self.dir).ok()?.flatten();
-        engines.find_map(|engine| {
-            let path = engine.path().join(format!("{digest}.skeleton"));
+        engines.find_map(|folder| {
+            let path = folder.path().join(format!("{digest}.skeleton"));
             let whole = fs::read(&path).ok()?;
+            let compat = folder.file_name();
+            let compat = compat.to_str()?;
+            let engine = EngineKind::ALL
+                .into_iter()
+                .find(|engine| is_compat_of(*engine, compat))?;
             let (mac, rest) = whole.split_at_checked(blake3::OUT_LEN)?;
-            let mut hasher = self.hasher(SKELETON, engine.file_name().to_str()?, digest);
+            let mut hasher = self.hasher(SKELETON, compat, digest);
             if !is_mac(mac, hasher.update(rest)) {
                 tracing::warn!(path = %path.display(), "a file of the cache does not match its hash; it is made again");
                 return None;
             }
             let (bytes_len, skeleton) = rest.split_first_chunk()?;
-            Some((u64::from_le_bytes(*bytes_len), skeleton.to_vec()))
+            Some(Known {
+                engine,
+                bytes_len: u64::from_le_bytes(*bytes_len),
+                skeleton: skeleton.to_vec(),
+            })
         })
     }
 

@@ -29,6 +29,9 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Sync, Self::Async];
+
     /// The word in the names of cache directories.
     pub(crate) fn word(self) -> &'static str {
         match self {

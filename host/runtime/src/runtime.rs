@@ -1,12 +1,12 @@
 //! The runtime of a node.
 
+mod underway;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::FutureExt;
-use futures::future::Shared;
 use granary_core::id::Digest;
 use granary_core::kind::KindSpec;
 use parking_lot::Mutex;
@@ -16,9 +16,9 @@ use crate::cache::{Cache, CacheConfig};
 use crate::engine::capacity::{self, Capacity, Places};
 use crate::engine::lane::SlowLane;
 use crate::engine::{EngineKind, Engines, GuestEngine};
-use crate::host::BoxFuture;
 use crate::link::{self, Granted, Prelinked};
 use crate::{ComponentError, Interface, LinkError, Linked};
+use underway::Underway;
 
 /// Components that stay in memory although nobody uses them.
 const COMPONENTS_KEPT: usize = 128;
@@ -85,7 +85,6 @@ impl std::fmt::Debug for Component {
     }
 }
 
-type Preparing = Shared<BoxFuture<'static, Result<Arc<Component>, ComponentError>>>;
 type LinkKey = (Digest, bool);
 
 /// Engines, compiled components and the places for live grains.
@@ -97,7 +96,8 @@ pub struct Runtime {
     places: Arc<Places>,
     lane: SlowLane,
     components: Mutex<HashMap<Digest, Arc<Component>>>,
-    preparing: Mutex<HashMap<Digest, Preparing>>,
+    mapping: Underway<Option<Arc<Component>>>,
+    preparing: Underway<Result<Arc<Component>, ComponentError>>,
     links: Mutex<HashMap<LinkKey, Prelinked>>,
 }
 
@@ -120,7 +120,8 @@ impl Runtime {
             places: Places::new(plan),
             lane: SlowLane::new().map_err(RuntimeError::Thread)?,
             components: Mutex::default(),
-            preparing: Mutex::default(),
+            mapping: Underway::new(),
+            preparing: Underway::new(),
             links: Mutex::default(),
         }))
     }
@@ -140,20 +141,8 @@ impl Runtime {
         if let Some(component) = self.loaded(digest) {
             return Ok(component);
         }
-        let preparing = self
-            .preparing
-            .lock()
-            .entry(digest)
-            .or_insert_with(|| {
-                let runtime = self.clone();
-                let prepare: BoxFuture<'static, _> =
-                    Box::pin(async move { runtime.prepare(digest, bytes).await });
-                prepare.shared()
-            })
-            .clone();
-        let result = preparing.await;
-        self.preparing.lock().remove(&digest);
-        result
+        let prepared = self.clone().prepare(digest, bytes);
+        self.preparing.join(digest, prepared).await
     }
 
     /// A component whose compiled code is in the cache, without its bytes; none if it must be had by [`Self::component`].
@@ -162,10 +151,14 @@ impl Runtime {
             return Some(component);
         }
         let runtime = self.clone();
-        let looked = tokio::task::spawn_blocking(move || runtime.look_up(digest)).await;
-        let component = Arc::new(looked.ok()??);
-        self.keep(&component);
-        Some(component)
+        let mapped = async move {
+            let looking = runtime.clone();
+            let looked = tokio::task::spawn_blocking(move || looking.look_up(digest)).await;
+            let component = Arc::new(looked.ok()??);
+            runtime.keep(&component);
+            Some(component)
+        };
+        self.mapping.join(digest, mapped).await
     }
 
     /// Forgets a component that nothing is to run any more: what was compiled of it goes from memory and disk. Live grains keep theirs to the
@@ -286,13 +279,18 @@ impl Runtime {
     /// Reads the cache alone.
     fn look_up(&self, digest: Digest) -> Option<Component> {
         let cache = self.cache.as_ref()?;
-        let (bytes_len, skeleton) = cache.skeleton(digest)?;
-        let interface = Interface::inspect(&skeleton).ok()?;
-        let engine = self.engine(kind_of(&interface)).ok()?;
+        let known = cache.skeleton(digest)?;
+        let engine = self.engine(known.engine).ok()?;
+        // What a component that nobody has called yet waits for.
+        let (interface, compiled) = rayon::join(
+            || Interface::inspect(&known.skeleton).ok(),
+            || cache.load(&engine, digest),
+        );
+        let interface = interface.filter(|interface| kind_of(interface) == engine.kind)?;
         Some(Component {
             digest,
-            bytes_len,
-            compiled: cache.load(&engine, digest)?,
+            bytes_len: known.bytes_len,
+            compiled: compiled?,
             interface,
             engine: engine.kind,
         })

@@ -123,6 +123,16 @@ async fn a_compiled_component_runs_without_its_bytes() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_component_that_is_being_mapped_waits_for_the_same_one() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(answer(dir.path(), [7; 32]).await, "5");
+    let runtime = cached(dir.path(), [7; 32], None);
+    let of = digest(&wat::parse_str(everything()).unwrap());
+    let (one, other) = futures::future::join(runtime.cached(of), runtime.cached(of)).await;
+    assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+}
+
+#[tokio::test]
 async fn what_is_forgotten_is_gone_from_disk_and_what_runs_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a-file"), "").unwrap();
