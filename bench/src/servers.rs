@@ -80,13 +80,19 @@ pub(crate) struct InProcess {
 
 /// A node in this process.
 pub(crate) async fn in_process(data: Option<PathBuf>) -> anyhow::Result<(Arc<Node>, InProcess)> {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    // What goes with the data when the process is killed.
+    let uploads = data.as_ref().map(|data| data.join("uploads"));
     let settings = NodeSettings {
         data,
         ..NodeSettings::in_memory("bench")
     };
     let node = Node::start(settings).await?;
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = serve(Arc::clone(&node), HttpSettings::new(listen)).await?;
+    let settings = HttpSettings {
+        uploads,
+        ..HttpSettings::new(listen)
+    };
+    let server = serve(Arc::clone(&node), settings).await?;
     let address = server.local_addr;
     Ok((
         node,

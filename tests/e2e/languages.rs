@@ -141,7 +141,10 @@ async fn run(client: &Client, check: Check, guest: &'static str) -> Result<(), S
 
 #[tokio::test]
 async fn every_language_behaves_the_same_and_the_table_says_so() {
+    // All on one node: compiling their components takes longer than all that is seen of them.
     let mut node = serve_all().await;
+    a_kind_changes_its_language_under_load_and_keeps_every_count(&node).await;
+    a_call_goes_through_every_language_and_a_circle_is_refused_by_name(&node).await;
     let mut all = Vec::new();
     for language in LANGUAGES {
         let mut passed = Vec::new();
@@ -184,9 +187,7 @@ async fn count(client: Client, grain: String, stop: Arc<AtomicBool>, done: Arc<A
     }
 }
 
-#[tokio::test]
-async fn a_kind_changes_its_language_under_load_and_keeps_every_count() {
-    let node = Node::start().await;
+async fn a_kind_changes_its_language_under_load_and_keeps_every_count(node: &Node) {
     let revise = async |language: &str| {
         let manifest = guests::manifest(language);
         node.deploy_as(language, "tally", manifest).await.ok()
@@ -232,9 +233,7 @@ async fn a_kind_changes_its_language_under_load_and_keeps_every_count() {
     }
 }
 
-#[tokio::test]
-async fn a_call_goes_through_every_language_and_a_circle_is_refused_by_name() {
-    let node = Node::start().await;
+async fn a_call_goes_through_every_language_and_a_circle_is_refused_by_name(node: &Node) {
     let path = [
         "torture-rust",
         "torture-python",
@@ -243,9 +242,6 @@ async fn a_call_goes_through_every_language_and_a_circle_is_refused_by_name() {
         "torture-zig",
         "torture-c",
     ];
-    for guest in path {
-        node.deploy(guest).await.ok();
-    }
     let to = |guests: &[&str]| {
         let stops: Vec<_> = guests.iter().map(|guest| format!("{guest}/stop")).collect();
         json!([stops.join(" ")])
