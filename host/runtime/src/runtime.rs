@@ -138,9 +138,6 @@ impl Runtime {
         digest: Digest,
         bytes: Vec<u8>,
     ) -> Result<Arc<Component>, ComponentError> {
-        if let Some(component) = self.loaded(digest) {
-            return Ok(component);
-        }
         let prepared = self.clone().prepare(digest, bytes);
         self.preparing.join(digest, prepared).await
     }
@@ -152,6 +149,10 @@ impl Runtime {
         }
         let runtime = self.clone();
         let mapped = async move {
+            // It may have been mapped since.
+            if let Some(component) = runtime.loaded(digest) {
+                return Some(component);
+            }
             let looking = runtime.clone();
             let looked = tokio::task::spawn_blocking(move || looking.look_up(digest)).await;
             let component = Arc::new(looked.ok()??);
@@ -230,6 +231,10 @@ impl Runtime {
         digest: Digest,
         bytes: Vec<u8>,
     ) -> Result<Arc<Component>, ComponentError> {
+        // It may have been prepared since.
+        if let Some(component) = self.loaded(digest) {
+            return Ok(component);
+        }
         let bytes_len = bytes.len() as u64;
         let node = |why: String| ComponentError::Node { why };
         let runtime = self.clone();
