@@ -82,8 +82,9 @@ impl Cache {
         let path = self.path(engine, digest, "cwasm");
         let mac = fs::read(self.path(engine, digest, "mac")).unwrap_or_default();
         let mut hasher = self.hasher(CODE, &engine.compat, digest);
-        // On every processor: for a Python kind this is most of the way to its first answer.
-        hasher.update_mmap_rayon(&path).ok()?;
+        // Read, not mapped: a disk that fails is then an error, after which it is compiled again, and not the end of the process. Several threads
+        // that share pieces of it are no faster than one that reads into the nearest cache.
+        hasher.update_reader(fs::File::open(&path).ok()?).ok()?;
         if !is_mac(&mac, &hasher) {
             tracing::warn!(path = %path.display(), "a compiled component does not match its hash; it is compiled again");
             return None;

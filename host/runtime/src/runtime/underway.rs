@@ -17,7 +17,7 @@ impl<T: Clone> Underway<T> {
         Self(Mutex::default())
     }
 
-    /// The result of the work on a component that is under way, or of this one.
+    /// The result of the work on a component that is under way, or of this one. Work whose last waiter gives up goes on with the next one.
     pub(super) async fn join(
         &self,
         digest: Digest,

@@ -120,6 +120,12 @@ async fn a_compiled_component_runs_without_its_bytes() {
     }
     fs::write(&skeleton, &sound[..20]).unwrap();
     assert_eq!(known(dir.path(), [7; 32]).await, None, "cut short");
+    fs::write(&skeleton, &sound).unwrap();
+    assert_eq!(known(dir.path(), [7; 32]).await.as_deref(), Some("5"));
+    let code = files(dir.path(), "cwasm").remove(0);
+    fs::remove_file(&code).unwrap();
+    fs::create_dir(&code).unwrap();
+    assert_eq!(known(dir.path(), [7; 32]).await, None, "it cannot be read");
 }
 
 #[tokio::test]
