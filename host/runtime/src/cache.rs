@@ -1,5 +1,5 @@
-//! Compiled components on disk: `<dir>/<engine>/<digest>.cwasm`, each beside its `.mac` and its `.skeleton`: what the runtime needs to know of
-//! the component itself.
+//! Compiled components on disk: `<dir>/<engine>/<digest>.cwasm`, each beside its `.mac` and its `.world`: what the runtime needs to know of the
+//! component itself.
 //!
 //! Mapping compiled code trusts its content fully, so nothing is mapped whose BLAKE3 hash keyed with the node's key is not right. What is missing,
 //! damaged or made for another engine is compiled again. Not HMAC with SHA-256: where the processor has no instructions for it, that takes
@@ -20,7 +20,7 @@ use crate::engine::{EngineKind, GuestEngine};
 
 /// What a hash is of, so that one sort of file cannot be passed off as the other.
 const CODE: &[u8] = b"code";
-const SKELETON: &[u8] = b"skeleton";
+const WORLD: &[u8] = b"world";
 
 /// Where compiled components are kept, and how.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ pub(crate) struct Known {
     /// Its size before compilation.
     pub(crate) bytes_len: u64,
     /// What the runtime needs to know of the component itself.
-    pub(crate) skeleton: Vec<u8>,
+    pub(crate) world: Vec<u8>,
 }
 
 impl Cache {
@@ -104,10 +104,10 @@ impl Cache {
     }
 
     /// What is known of a component that was here before.
-    pub(crate) fn skeleton(&self, digest: Digest) -> Option<Known> {
+    pub(crate) fn world(&self, digest: Digest) -> Option<Known> {
         let mut engines = fs::read_dir(&self.dir).ok()?.flatten();
         engines.find_map(|folder| {
-            let path = folder.path().join(format!("{digest}.skeleton"));
+            let path = folder.path().join(format!("{digest}.world"));
             let whole = fs::read(&path).ok()?;
             let compat = folder.file_name();
             let compat = compat.to_str()?;
@@ -115,16 +115,16 @@ impl Cache {
                 .into_iter()
                 .find(|engine| is_compat_of(*engine, compat))?;
             let (mac, rest) = whole.split_at_checked(blake3::OUT_LEN)?;
-            let mut hasher = self.hasher(SKELETON, compat, digest);
+            let mut hasher = self.hasher(WORLD, compat, digest);
             if !is_mac(mac, hasher.update(rest)) {
                 tracing::warn!(path = %path.display(), "a file of the cache does not match its hash; it is made again");
                 return None;
             }
-            let (bytes_len, skeleton) = rest.split_first_chunk()?;
+            let (bytes_len, world) = rest.split_first_chunk()?;
             Some(Known {
                 engine,
                 bytes_len: u64::from_le_bytes(*bytes_len),
-                skeleton: skeleton.to_vec(),
+                world: world.to_vec(),
             })
         })
     }
@@ -146,20 +146,20 @@ impl Cache {
         })
     }
 
-    /// Keeps what [`Self::skeleton`] answers.
-    pub(crate) fn store_skeleton(
+    /// Keeps what [`Self::world`] answers.
+    pub(crate) fn store_world(
         &self,
         engine: &GuestEngine,
         digest: Digest,
         bytes_len: u64,
-        skeleton: &[u8],
+        world: &[u8],
     ) -> io::Result<()> {
         fs::create_dir_all(self.dir.join(&engine.compat))?;
         let bytes_len = bytes_len.to_le_bytes();
-        let mut hasher = self.hasher(SKELETON, &engine.compat, digest);
-        let mac = hasher.update(&bytes_len).update(skeleton).finalize();
-        let parts = [mac.as_bytes(), &bytes_len[..], skeleton];
-        write_whole(&self.path(engine, digest, "skeleton"), &parts)
+        let mut hasher = self.hasher(WORLD, &engine.compat, digest);
+        let mac = hasher.update(&bytes_len).update(world).finalize();
+        let parts = [mac.as_bytes(), &bytes_len[..], world];
+        write_whole(&self.path(engine, digest, "world"), &parts)
     }
 
     /// Removes all that is kept of a component, for whichever engine. What maps it goes on.
@@ -227,7 +227,7 @@ fn is_compat_of(kind: EngineKind, name: &str) -> bool {
 
 /// Removes the files of one component; what is not there, or not a directory of an engine, is as good as removed.
 fn remove_files(stem: &Path) -> io::Result<()> {
-    for extension in ["cwasm", "mac", "skeleton"] {
+    for extension in ["cwasm", "mac", "world"] {
         match fs::remove_file(stem.with_extension(extension)) {
             Ok(()) => {}
             Err(error)

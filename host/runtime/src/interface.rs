@@ -9,10 +9,10 @@ mod docs;
 mod error;
 mod imports;
 mod inspect;
+mod kept;
 mod nearest;
 #[cfg(test)]
 pub(crate) mod sample;
-mod skeleton;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -132,15 +132,17 @@ impl Interface {
         inspect::inspect(bytes)
     }
 
-    /// What [`Self::inspect`] needs of a component that it has read: all but the code. None if there is no such thing.
-    pub(crate) fn skeleton(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let skeleton = skeleton::skeleton(bytes)?;
-        let again = Self::inspect(&skeleton).ok()?;
-        let is_same = again.wit == self.wit
-            && again.exports == self.exports
-            && again.is_async == self.is_async
-            && again.imports == self.imports;
-        is_same.then_some(skeleton)
+    /// What [`Self::of_world`] reads, from the component's bytes. None if this very interface cannot be read from such a thing.
+    pub(crate) fn world(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let world = kept::world(bytes)?;
+        let again = Self::of_world(&world).ok()?;
+        // All that there is to it, also what has no equality.
+        (format!("{again:?}") == format!("{self:?}")).then_some(world)
+    }
+
+    /// Reads what was kept of a component. Errors: it is something else.
+    pub(crate) fn of_world(world: &[u8]) -> Result<Self, ComponentError> {
+        kept::read(world)
     }
 
     /// The method of a public name. `interface.function` is understood for each method, also where the short name would do.

@@ -270,7 +270,7 @@ impl Runtime {
             .engine(kind_of(&interface))
             .map_err(|why| ComponentError::Node { why })?;
         let compiled = self.cache.as_ref().and_then(|cache| {
-            keep_skeleton(cache, &engine, digest, &interface, &bytes);
+            keep_world(cache, &engine, digest, &interface, &bytes);
             cache.load(&engine, digest)
         });
         Ok(Looked {
@@ -284,18 +284,14 @@ impl Runtime {
     /// Reads the cache alone.
     fn look_up(&self, digest: Digest) -> Option<Component> {
         let cache = self.cache.as_ref()?;
-        let known = cache.skeleton(digest)?;
+        let known = cache.world(digest)?;
         let engine = self.engine(known.engine).ok()?;
-        // What a component that nobody has called yet waits for.
-        let (interface, compiled) = rayon::join(
-            || Interface::inspect(&known.skeleton).ok(),
-            || cache.load(&engine, digest),
-        );
+        let interface = Interface::of_world(&known.world).ok();
         let interface = interface.filter(|interface| kind_of(interface) == engine.kind)?;
         Some(Component {
             digest,
             bytes_len: known.bytes_len,
-            compiled: compiled?,
+            compiled: cache.load(&engine, digest)?,
             interface,
             engine: engine.kind,
         })
@@ -313,20 +309,20 @@ impl Runtime {
 }
 
 /// So that the component need not be read when a node starts.
-fn keep_skeleton(
+fn keep_world(
     cache: &Cache,
     engine: &GuestEngine,
     digest: Digest,
     interface: &Interface,
     bytes: &[u8],
 ) {
-    if cache.skeleton(digest).is_some() {
+    if cache.world(digest).is_some() {
         return;
     }
-    let Some(skeleton) = interface.skeleton(bytes) else {
+    let Some(world) = interface.world(bytes) else {
         return;
     };
-    let kept = cache.store_skeleton(engine, digest, bytes.len() as u64, &skeleton);
+    let kept = cache.store_world(engine, digest, bytes.len() as u64, &world);
     if let Err(error) = kept {
         tracing::warn!(%digest, %error, "what is known of a component could not be kept; it is read again after a restart");
     }

@@ -86,9 +86,10 @@ fn collect<'a>(binary: &'a [u8], place: Where, found: &mut Vec<&'a [u8]>) -> Opt
     Some(())
 }
 
-/// Whether the body of a custom section holds comments.
-pub(super) fn is_ours(custom: &[u8]) -> bool {
-    comments(custom).flatten().is_some()
+/// All comments of a component, as custom sections that carry them on.
+pub(super) fn carried(component: &[u8]) -> impl Iterator<Item = (&'static str, &[u8])> {
+    let payloads = sections(component, Where::Everywhere).into_iter();
+    payloads.map(|payload| (SECTION, payload))
 }
 
 /// What the body of a custom section holds, if these are comments.
@@ -100,7 +101,7 @@ fn comments(custom: &[u8]) -> Option<Option<&[u8]>> {
     Some(is_ours.then_some(payload))
 }
 
-pub(super) fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
+fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_usize;
     for (at, byte) in bytes.iter().take(5).enumerate() {
         value |= usize::from(byte & 0x7f) << (7 * at);

@@ -23,7 +23,16 @@ const COMPONENT: &[u8] = &[13, 0, 1, 0];
 
 pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
     header(bytes)?;
-    let (mut resolve, world) = decode(bytes)?;
+    let (resolve, world) = decode(bytes)?;
+    read(bytes, resolve, world)
+}
+
+/// Reads a world, with the doc comments that lie in the bytes that it was decoded from.
+pub(super) fn read(
+    bytes: &[u8],
+    mut resolve: Resolve,
+    world: WorldId,
+) -> Result<Interface, ComponentError> {
     let (imports, clients) = read_imports(&resolve, world)?;
     let own = own_packages(&resolve, world);
     docs::inject(bytes, &mut resolve, world, &own);
@@ -97,7 +106,7 @@ fn start(bytes: &[u8]) -> String {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), ComponentError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), ComponentError> {
     // The decoder has assertions that hostile bytes may reach; a node must not end on one.
     let decoded = catch_unwind(AssertUnwindSafe(|| wit_component::decode(bytes)));
     let decoded = decoded.map_err(|payload| ComponentError::Invalid {
@@ -113,7 +122,7 @@ fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), ComponentError> {
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)

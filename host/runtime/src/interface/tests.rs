@@ -68,49 +68,65 @@ fn every_flipped_byte_is_an_error_or_a_component_and_no_panic() {
 }
 
 #[test]
-fn a_skeleton_has_the_same_interface_and_no_code() {
+fn a_kept_world_has_the_same_interface_and_no_code() {
     let wit = "package demo:shop@0.1.0;
-         interface api { record item { name: string, at: option<list<u64>> } put: func(item: item) -> result<item, string>; wait: async func() -> stream<item>; }
-         world grain { import granary:grain/context@0.1.0; export api; export close: func() -> bool; }";
-    let comments = br#"?{"interfaces":{"api":{"docs":"What it sells.","funcs":{},"types":{}}}}"#;
+         interface goods { record item { name: string, at: option<list<u64>>, tags: list<tuple<string, char>> } }
+         interface api {
+             use goods.{item};
+             variant asked { a(item), b }
+             flags rights { read, look-around }
+             put: func(item: item) -> result<item, asked>;
+             wait: async func(bytes: stream<u8>) -> stream<item>;
+             later: func() -> future<rights>;
+         }
+         world grain {
+             import granary:grain/context@0.1.0;
+             import granary:grain/state@0.1.0;
+             use goods.{item};
+             export api;
+             export granary:grain/lifecycle@0.1.0;
+             export close: func(item: item) -> bool;
+         }";
+    let comments = br#"?{"interfaces":{"api":{"docs":"What it sells.","funcs":{"put":"Back on the shelf."},"types":{"asked":{"docs":"What for."}}}}}"#;
     let sections = [
         ("granary-docs:api", [&[1], &comments[1..]].concat()),
         ("padding", vec![0; 5000]),
     ];
     let whole = component_with_sections(wit, &sections);
     let interface = Interface::inspect(&whole).unwrap();
-    assert!(interface.wit.contains("/// What it sells."));
-    let skeleton = interface.skeleton(&whole).unwrap();
-    assert!(skeleton.len() + 5000 < whole.len(), "{}", skeleton.len());
-    let again = Interface::inspect(&skeleton).unwrap();
+    for said in ["What it sells.", "Back on the shelf.", "What for."] {
+        assert!(interface.wit.contains(said), "{}", interface.wit);
+    }
+    let world = interface.world(&whole).unwrap();
+    assert!(world.len() + 5000 < whole.len(), "{}", world.len());
+    let again = Interface::of_world(&world).unwrap();
     assert_eq!(format!("{again:?}"), format!("{interface:?}"));
-    // It is its own skeleton.
-    assert_eq!(again.skeleton(&skeleton), Some(skeleton));
+    // The one is not taken for the other.
+    Interface::of_world(&whole).unwrap_err();
+    Interface::inspect(&world).unwrap_err();
 }
 
 #[test]
-fn of_bytes_that_are_not_understood_there_is_no_skeleton() {
+fn of_bytes_that_are_not_understood_there_is_no_world_and_no_interface() {
     let whole = component(&api_wit("f: func(a: u32) -> tuple<u32, string>;"));
     let interface = Interface::inspect(&whole).unwrap();
+    let world = interface.world(&whole).unwrap();
     for end in 0..whole.len() {
-        drop(interface.skeleton(&whole[..end]));
+        drop(interface.world(&whole[..end]));
+        drop(Interface::of_world(&world[..end.min(world.len())]));
     }
     for at in 8..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
-        drop(interface.skeleton(&bytes));
+        drop(interface.world(&bytes));
+    }
+    for at in 8..world.len() {
+        let mut bytes = world.clone();
+        bytes[at] ^= 0xff;
+        drop(Interface::of_world(&bytes));
     }
     let other = component(&api_wit("g: func();"));
-    assert_eq!(interface.skeleton(&other), None, "another one's interface");
-    let empty = whole[..8].to_vec();
-    let nested = |levels| {
-        (0..levels).fold(empty.clone(), |inner, _| {
-            let size = leb128(u16::try_from(inner.len()).unwrap());
-            [&empty[..], &[4], &size, &inner].concat()
-        })
-    };
-    assert!(skeleton::skeleton(&nested(16)).is_some());
-    assert_eq!(skeleton::skeleton(&nested(17)), None);
+    assert_eq!(interface.world(&other), None, "another one's interface");
 }
 
 #[test]

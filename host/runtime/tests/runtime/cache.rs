@@ -104,23 +104,23 @@ async fn a_compiled_component_runs_without_its_bytes() {
     assert_eq!(known(dir.path(), [7; 32]).await.as_deref(), Some("5"));
     assert_eq!(known(dir.path(), [8; 32]).await, None, "another node's key");
     // Neither half is of use without the other one, and each comes back.
-    for extension in ["skeleton", "mac", "cwasm"] {
+    for extension in ["world", "mac", "cwasm"] {
         fs::remove_file(files(dir.path(), extension).remove(0)).unwrap();
         assert_eq!(known(dir.path(), [7; 32]).await, None, "no {extension}");
         assert_eq!(answer(dir.path(), [7; 32]).await, "5");
         assert_eq!(known(dir.path(), [7; 32]).await.as_deref(), Some("5"));
     }
-    let skeleton = files(dir.path(), "skeleton").remove(0);
-    let sound = fs::read(&skeleton).unwrap();
+    let world = files(dir.path(), "world").remove(0);
+    let sound = fs::read(&world).unwrap();
     for at in [0, 32, 40, sound.len() - 1] {
         let mut changed = sound.clone();
         changed[at] ^= 1;
-        fs::write(&skeleton, &changed).unwrap();
+        fs::write(&world, &changed).unwrap();
         assert_eq!(known(dir.path(), [7; 32]).await, None, "byte {at}");
     }
-    fs::write(&skeleton, &sound[..20]).unwrap();
+    fs::write(&world, &sound[..20]).unwrap();
     assert_eq!(known(dir.path(), [7; 32]).await, None, "cut short");
-    fs::write(&skeleton, &sound).unwrap();
+    fs::write(&world, &sound).unwrap();
     assert_eq!(known(dir.path(), [7; 32]).await.as_deref(), Some("5"));
     let code = files(dir.path(), "cwasm").remove(0);
     fs::remove_file(&code).unwrap();
@@ -149,7 +149,7 @@ async fn what_is_forgotten_is_gone_from_disk_and_what_runs_goes_on() {
     for _ in 0..2 {
         runtime.forget(of).await.unwrap();
         assert!(runtime.loaded(of).is_none());
-        for extension in ["cwasm", "mac", "skeleton"] {
+        for extension in ["cwasm", "mac", "world"] {
             assert_eq!(files(dir.path(), extension), [] as [PathBuf; 0]);
         }
     }
@@ -206,7 +206,7 @@ async fn a_bounded_cache_keeps_what_was_used_last() {
     assert_eq!(there(), [true, false, true]);
     load(0, 1).await;
     assert_eq!(there(), [false, true, false], "the newest one stays");
-    for extension in ["mac", "skeleton"] {
+    for extension in ["mac", "world"] {
         assert_eq!(files(dir.path(), extension).len(), 1, "{extension}");
     }
     assert!(others.exists(), "another version of the engine may use it");
