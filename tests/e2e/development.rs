@@ -70,7 +70,7 @@ async fn dev_runs_a_sample_and_prints_curl_lines_that_work() {
     drop(guests::component("counter"));
     let folder = tempfile::tempdir().unwrap();
     let sample = repository().join("sample-grains").join("counter");
-    let target = repository().join("sample-grains").join("target");
+    let target = guests::cargo_target();
     let dev = Dev::start(folder.path(), sample.to_str().unwrap(), "counter", &target).await;
     assert!(
         dev.said.iter().any(|line| line.contains("ready")),
@@ -117,8 +117,7 @@ async fn a_new_project_runs_in_dev_and_a_change_is_live_with_its_state_kept() {
         said.contains("errands"),
         "what is there already is not overwritten: {said}"
     );
-    // The dependencies of every new project are the same: they build once a checkout.
-    let target = repository().join("target").join("new-projects");
+    let target = guests::cargo_target();
     let dev = Dev::start(folder.path(), "errands", "errands", &target).await;
     assert_eq!(
         dev.client

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::harness::node::PROGRAM;
-use crate::harness::{Cli, guests, repository, until, within, without_settings};
+use crate::harness::{Cli, guests, until, within, without_settings};
 use bare::Bare;
 
 /// A package with one interface of one function.
@@ -310,10 +310,10 @@ async fn a_newer_contract_and_an_unknown_package_are_named() {
 #[tokio::test]
 async fn what_did_not_change_is_not_built_again() {
     let bare = Bare::new();
-    bare.granary(&["new", "errands"]).await.ok();
-    let target = repository().join("target").join("new-projects");
+    bare.granary(&["new", "untouched"]).await.ok();
+    let target = guests::cargo_target();
     let build = async |more: &[&str]| {
-        let arguments = [&["build", "errands", "-o", "json"], more].concat();
+        let arguments = [&["build", "untouched", "-o", "json"], more].concat();
         let built = bare
             .granary_with(&arguments, &[("CARGO_TARGET_DIR", &target)])
             .await
@@ -324,14 +324,18 @@ async fn what_did_not_change_is_not_built_again() {
     assert_eq!(skipped, false);
     assert_eq!(build(&[]).await, (json!(true), digest.clone()));
     assert_eq!(build(&["--force"]).await.0, false);
-    let source = bare.path().join("errands/src/lib.rs");
+    let source = bare.path().join("untouched/src/lib.rs");
     let text = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, text.replace("1000", "2000")).unwrap();
     let (skipped, changed) = build(&[]).await;
     assert_eq!(skipped, false);
     assert_ne!(changed, digest);
     // A component that somebody has put in its place is not taken for what was built.
-    std::fs::write(bare.path().join("errands/target/granary/errands.wasm"), "x").unwrap();
+    std::fs::write(
+        bare.path().join("untouched/target/granary/untouched.wasm"),
+        "x",
+    )
+    .unwrap();
     assert_eq!(build(&[]).await, (json!(false), changed));
 }
 
@@ -339,7 +343,7 @@ async fn what_did_not_change_is_not_built_again() {
 async fn a_projects_tests_pass_and_a_failing_one_says_what_it_got() {
     let bare = Bare::new();
     bare.granary(&["new", "chores"]).await.ok();
-    let target = repository().join("target").join("new-projects");
+    let target = guests::cargo_target();
     let test = async |more: &[&str]| {
         let arguments = [&["test", "chores"], more].concat();
         bare.granary_with(&arguments, &[("CARGO_TARGET_DIR", &target)])

@@ -1,29 +1,29 @@
 //! Every template, as somebody meets it who has never seen Granary: `new`, `build`, `test`, `deploy`, `invoke`, in an empty folder.
 
+use std::path::Path;
+
 use crate::harness::{Cli, Node, granary, guests};
 
-async fn from_nothing_to_an_answer(language: &str, more: &[&str]) {
+async fn from_nothing_to_an_answer(new: &[&str], variables: &[(&str, &Path)]) {
     guests::toolchains();
     let folder = tempfile::tempdir().unwrap();
-    let name = format!("errands-{language}");
-    let new = [&["new", &name, "--lang", language], more].concat();
+    let name = format!("errands-{}", new.join("").replace("--", "-"));
+    let new = [&["new", &name, "--lang"], new].concat();
     Cli::run(folder.path(), None, &new).await.ok();
     let project = folder.path().join(&name);
+    let run = async |arguments: &[&str]| Cli::run_with(&project, None, arguments, variables).await;
     let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
     assert!(readme.contains("granary test"), "{readme}");
-    let built = Cli::run(&project, None, &["build", "--output", "json"])
-        .await
-        .json();
+    let built = run(&["build", "--output", "json"]).await.json();
     assert_eq!(built[0]["kind"], name, "{built}");
-    let again = Cli::run(&project, None, &["build", "--output", "json"])
-        .await
-        .json();
+    let again = run(&["build", "--output", "json"]).await.json();
     assert_eq!(again[0]["digest"], built[0]["digest"]);
     assert_eq!(again[0]["skipped"], true, "nothing has changed: {again}");
-    let tested = Cli::run(&project, None, &["test"]).await.ok();
+    let tested = run(&["test"]).await.ok();
     assert!(tested.contains("passed"), "{tested}");
     let node = Node::start().await;
-    Cli::run(&project, Some(&node), &["deploy"]).await.ok();
+    let deployed = Cli::run_with(&project, Some(&node), &["deploy"], variables).await;
+    deployed.ok();
     let grain = format!("{name}/mine");
     for (item, count) in [("\"milk\"", "1"), ("\"bread\"", "2")] {
         let said = granary(&node, &["invoke", &grain, "add", item]).await.ok();
@@ -47,7 +47,7 @@ macro_rules! templates {
     ($($test:ident: $language:literal),* $(,)?) => {
         $(#[tokio::test]
         async fn $test() {
-            from_nothing_to_an_answer($language, &[]).await;
+            from_nothing_to_an_answer(&[$language], &[]).await;
         })*
     };
 }
@@ -64,7 +64,9 @@ templates! {
 
 #[tokio::test]
 async fn rust_code_first() {
-    from_nothing_to_an_answer("rust", &["--code-first"]).await;
+    let target = guests::cargo_target();
+    let variables = [("CARGO_TARGET_DIR", target.as_path())];
+    from_nothing_to_an_answer(&["rust", "--code-first"], &variables).await;
     let folder = tempfile::tempdir().unwrap();
     let new = ["new", "errands", "--lang", "go", "--code-first"];
     let said = Cli::run(folder.path(), None, &new).await.fails(2);

@@ -20,6 +20,12 @@ pub(crate) fn toolchains_folder() -> PathBuf {
     repository().join("target").join("toolchains")
 }
 
+/// Where Rust is built that has the settings of the sample grains, as every new project has: what they depend on is built once a checkout. Cargo
+/// keeps a component there by the name of its package alone, so each has a name of its own.
+pub(crate) fn cargo_target() -> PathBuf {
+    repository().join("sample-grains").join("target")
+}
+
 /// What builds guests of every language, installed by the program under test. What is there at its pinned version stays.
 static TOOLCHAINS_INSTALLED: LazyLock<()> = LazyLock::new(|| {
     let languages = ["c", "zig", "go", "python", "js", "ts"];
@@ -104,11 +110,11 @@ fn build(project: &str) {
     }
     // Their dependencies build once.
     let target = if project.starts_with(TEST_GUESTS) {
-        TEST_GUESTS
+        repository().join(TEST_GUESTS).join("target")
     } else {
-        project
+        cargo_target()
     };
-    command.env("CARGO_TARGET_DIR", repository().join(target).join("target"));
+    command.env("CARGO_TARGET_DIR", target);
     let output = command.output().unwrap();
     assert!(
         output.status.success(),

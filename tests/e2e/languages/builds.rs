@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Language;
-use crate::harness::{Cli, Node, guests, repository};
+use crate::harness::{Cli, Node, guests};
 
 /// The line of the table.
 pub(super) const ASYNC: &str = "`async func`";
@@ -60,7 +60,7 @@ pub(super) async fn has_async_func(node: &Node, language: Language) -> Result<()
     if let Some((file, text)) = source {
         write(file, text);
     }
-    let target = repository().join("target").join("new-projects");
+    let target = guests::cargo_target();
     let more: [(&str, &Path); 1] = [("CARGO_TARGET_DIR", &target)];
     let deployed = Cli::run_with(&folder, Some(node), &["deploy"], &more).await;
     if deployed.code != 0 {
