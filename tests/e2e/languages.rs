@@ -8,6 +8,7 @@ mod builds;
 mod checks;
 mod table;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -145,6 +146,7 @@ async fn every_language_behaves_the_same_and_the_table_says_so() {
     let mut node = serve_all().await;
     a_kind_changes_its_language_under_load_and_keeps_every_count(&node).await;
     a_call_goes_through_every_language_and_a_circle_is_refused_by_name(&node).await;
+    every_component_is_known_without_its_bytes(&node);
     let mut all = Vec::new();
     for language in LANGUAGES {
         let mut passed = Vec::new();
@@ -176,6 +178,22 @@ async fn every_language_behaves_the_same_and_the_table_says_so() {
     let surprises: Vec<String> = all.iter().flat_map(table::surprises).collect();
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
     table::hold(&node, &all).await;
+}
+
+/// What a start reads of a component lies beside its compiled code, whatever made the component.
+fn every_component_is_known_without_its_bytes(node: &Node) {
+    let engines = std::fs::read_dir(node.data().join("cache")).unwrap();
+    let files = engines.flat_map(|engine| std::fs::read_dir(engine.unwrap().path()).unwrap());
+    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    let of = |extension: &str| {
+        let ends = files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|end| end == extension));
+        ends.map(|file| file.with_extension(""))
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(of("world"), of("cwasm"));
+    assert!(2 * LANGUAGES.len() <= of("cwasm").len());
 }
 
 /// Counts on one grain until told to stop: how often, and what the first failure was.

@@ -23,7 +23,7 @@ const COMPONENT: &[u8] = &[13, 0, 1, 0];
 
 pub(super) fn inspect(bytes: &[u8]) -> Result<Interface, ComponentError> {
     header(bytes)?;
-    let (resolve, world) = decode(bytes)?;
+    let (resolve, world) = component(bytes)?;
     read(bytes, resolve, world)
 }
 
@@ -73,6 +73,17 @@ pub(super) fn read(
     Ok(interface)
 }
 
+/// Decodes a binary, of a component or of a WIT package. Errors: what is wrong with it.
+pub(super) fn decode(bytes: &[u8]) -> Result<DecodedWasm, ComponentError> {
+    // The decoder has assertions that hostile bytes may reach; a node must not end on one.
+    let decoded = catch_unwind(AssertUnwindSafe(|| wit_component::decode(bytes)));
+    let decoded = decoded.map_err(|payload| ComponentError::Invalid {
+        offset: 0,
+        why: panic_text(payload.as_ref()),
+    })?;
+    decoded.map_err(|error| not_decoded(&error))
+}
+
 fn header(bytes: &[u8]) -> Result<(), ComponentError> {
     let actual = bytes.len() as u64;
     if COMPONENT_BYTES_MAX < actual {
@@ -106,23 +117,16 @@ fn start(bytes: &[u8]) -> String {
     }
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), ComponentError> {
-    // The decoder has assertions that hostile bytes may reach; a node must not end on one.
-    let decoded = catch_unwind(AssertUnwindSafe(|| wit_component::decode(bytes)));
-    let decoded = decoded.map_err(|payload| ComponentError::Invalid {
-        offset: 0,
-        why: panic_text(payload.as_ref()),
-    })?;
-    match decoded {
-        Ok(DecodedWasm::Component(resolve, world)) => Ok((resolve, world)),
-        Ok(DecodedWasm::WitPackage(..)) => Err(ComponentError::Unsupported {
+fn component(bytes: &[u8]) -> Result<(Resolve, WorldId), ComponentError> {
+    match decode(bytes)? {
+        DecodedWasm::Component(resolve, world) => Ok((resolve, world)),
+        DecodedWasm::WitPackage(..) => Err(ComponentError::Unsupported {
             what: "this is a WIT package in binary form, not a component: it has types but no code. Upload what was built from it".into(),
         }),
-        Err(error) => Err(not_decoded(&error)),
     }
 }
 
-pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
+fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)

@@ -4,14 +4,14 @@
 pub(crate) type Ty = u32;
 
 /// All types that an interface's methods reach. A type comes after everything that it is made of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Types {
     shapes: Vec<Shape>,
     names: Vec<Option<TypeName>>,
 }
 
 /// The name under which a component exports a type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TypeName {
     /// The interface that owns it; none for a type of the world itself.
     pub(crate) interface: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct TypeName {
 }
 
 /// What a type is, names left aside. Aliases are resolved.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shape {
     Bool,
     S8,
@@ -56,7 +56,7 @@ pub(crate) enum Shape {
 }
 
 /// The named parts of a record, variant, enum or flags type.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Members {
     list: Vec<Member>,
     /// Indices in the order of the names; empty where a linear search is as fast.
@@ -65,7 +65,7 @@ pub(crate) struct Members {
 }
 
 /// One of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) docs: Option<String>,
