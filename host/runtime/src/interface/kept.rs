@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasm_encoder::{CustomSection, Section};
 use wit_parser::decoding::DecodedWasm;
 
-use super::{ClientImport, ComponentError, Interface, Method, docs, inspect};
+use super::{ClientImport, ClientMethod, ComponentError, Interface, Method, docs, inspect};
 
 /// The world of a component. None if the bytes are not understood, or cannot be written as a package.
 pub(super) fn world(component: &[u8]) -> Option<Vec<u8>> {
@@ -39,17 +39,30 @@ pub(super) fn read(package: &[u8]) -> Result<Interface, ComponentError> {
     inspect::read(package, resolve, world)
 }
 
-/// Whether two say the same of a component, in every word and every type.
+/// Whether two say the same of a component, in every word and every type. Here and below each field is named, so that a new one is not forgotten.
 pub(super) fn are_same(one: &Interface, other: &Interface) -> bool {
-    one.wit == other.wit
-        && one.exports == other.exports
-        && one.imports == other.imports
-        && one.is_async == other.is_async
-        && one.types == other.types
-        && are_all(&one.methods, &other.methods, |one, other| {
+    let Interface {
+        methods,
+        imports,
+        clients,
+        exports,
+        // The exports say these three.
+        lifecycle: _,
+        migration: _,
+        http: _,
+        is_async,
+        wit,
+        types,
+    } = one;
+    *wit == other.wit
+        && *exports == other.exports
+        && *imports == other.imports
+        && *is_async == other.is_async
+        && *types == other.types
+        && are_all(methods, &other.methods, |one, other| {
             is_same_method(one, other)
         })
-        && are_all(&one.clients, &other.clients, |one, other| {
+        && are_all(clients, &other.clients, |one, other| {
             is_same_client(one, other)
         })
 }
@@ -59,31 +72,63 @@ fn are_all<T>(one: &[T], other: &[T], are_same: impl Fn(&T, &T) -> bool) -> bool
     one.len() == other.len() && pairs.all(|(one, other)| are_same(one, other))
 }
 
-/// Leaves out the table of types, which all methods of one interface share.
 fn is_same_method(one: &Method, other: &Method) -> bool {
-    one.name == other.name
-        && one.function == other.function
-        && one.interface == other.interface
-        && one.params == other.params
-        && one.result == other.result
-        && one.result_ty == other.result_ty
-        && one.item_ty == other.item_ty
-        && one.docs == other.docs
-        && one.is_async == other.is_async
-        && one.flow == other.flow
-        && one.stream_param == other.stream_param
-        && one.not_callable == other.not_callable
-        && one.bare_object == other.bare_object
+    let Method {
+        name,
+        function,
+        interface,
+        params,
+        result,
+        docs,
+        is_async,
+        flow,
+        stream_param,
+        not_callable,
+        result_ty,
+        item_ty,
+        param_names,
+        bare_object,
+        // One table for all methods of an interface, which is compared once.
+        types: _,
+        last_fit: _,
+    } = one;
+    *name == other.name
+        && *function == other.function
+        && *interface == other.interface
+        && *params == other.params
+        && *result == other.result
+        && *docs == other.docs
+        && *is_async == other.is_async
+        && *flow == other.flow
+        && *stream_param == other.stream_param
+        && *not_callable == other.not_callable
+        && *result_ty == other.result_ty
+        && *item_ty == other.item_ty
+        && *param_names == other.param_names
+        && *bare_object == other.bare_object
 }
 
 fn is_same_client(one: &ClientImport, other: &ClientImport) -> bool {
-    let types = |of: &ClientImport| of.methods.first().map(|first| first.method.types.clone());
-    one.name == other.name
-        && one.makers == other.makers
-        && types(one) == types(other)
-        && are_all(&one.methods, &other.methods, |one, other| {
-            one.import == other.import
-                && one.merged == other.merged
-                && is_same_method(&one.method, &other.method)
-        })
+    let ClientImport {
+        name,
+        // The name says these three.
+        package: _,
+        interface: _,
+        kind: _,
+        methods,
+        makers,
+    } = one;
+    let types = |of: &[ClientMethod]| of.first().map(|first| first.method.types.clone());
+    let is_same = |one: &ClientMethod, other: &ClientMethod| {
+        let ClientMethod {
+            method,
+            import,
+            merged,
+        } = one;
+        *import == other.import && *merged == other.merged && is_same_method(method, &other.method)
+    };
+    *name == other.name
+        && *makers == other.makers
+        && types(methods) == types(&other.methods)
+        && are_all(methods, &other.methods, is_same)
 }
